@@ -21,9 +21,10 @@ from benchmarks.common import RESULTS, Timed, interleaved, processor, write_page
 from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.plugin import preset_names
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.interfaces import ClassSpace, Derived, Fit, Program, TrainView
+from zslbench.plugin.programs import Derived, Fit, Program
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_class
+from zslbench.plugin.views import ClassSpace, TrainView
 from zslbench.report import render
 from zslbench.training.context import Training
 from zslbench.training.program_run import ProgramRun

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.speed.problem import Problem
-from zslbench.plugin.interfaces import Batch, Networks
+from zslbench.plugin.programs import Batch
+from zslbench.plugin.views import Networks
 
 Features = Callable[[Tensor], Tensor]
 """From row numbers on the host to their features on the device: maps of regions, or g."""

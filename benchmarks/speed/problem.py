@@ -15,8 +15,9 @@ from benchmarks.speed.measuring import Work, counted
 from zslbench.experiment.job import applied, choose_mode
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.interfaces import Batch, ClassSpace, Networks, Program, Step, TrainView
+from zslbench.plugin.programs import Batch, Program, Step
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import ClassSpace, Networks, TrainView
 from zslbench.training import unit
 from zslbench.training.context import Training
 from zslbench.training.graphs import Graphs

@@ -17,8 +17,9 @@ from benchmarks.speed.measuring import Part, Way, Work, counted, rates
 from benchmarks.speed.problem import Problem, on_the_host, problem, regions_of
 from zslbench.data import RegionStore, RegionWriter
 from zslbench.evaluation.folds import RegionRows
-from zslbench.plugin.interfaces import Networks, Program, TrainView
+from zslbench.plugin.programs import Program
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Networks, TrainView
 from zslbench.training.graphs import CAPTURED, Graphs
 from zslbench.training.iteration import initial_networks
 from zslbench.training.step import step_function

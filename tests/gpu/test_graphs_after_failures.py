@@ -9,7 +9,7 @@ import pytest
 import torch
 from small_stages import space_on, stage
 
-from zslbench.plugin.interfaces import Losses
+from zslbench.plugin.programs import Losses
 from zslbench.plugin.streams import Streams
 from zslbench.training.graphs import CAPTURED, CudaRecorder, Graphs
 from zslbench.training.loop import Training, train

@@ -14,7 +14,7 @@ from small_stages import IMAGES, LABELS, STAGES, WIDTH, drawn, space_on, stage
 from zslbench.data import RegionStore, RegionWriter
 from zslbench.errors import Interrupted
 from zslbench.evaluation.folds import RegionRows
-from zslbench.plugin.interfaces import Optimizer
+from zslbench.plugin.programs import Optimizer
 from zslbench.plugin.streams import Streams
 from zslbench.training import optimizers
 from zslbench.training.batches import in_chunks

@@ -22,8 +22,10 @@ from zslbench.plugin import (
     TrainView,
     Uniform,
 )
-from zslbench.plugin.interfaces import Batch, Embedding, Noise
+from zslbench.plugin.interfaces import Embedding
+from zslbench.plugin.programs import Batch
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Noise
 from zslbench.testing.fakes import fake_plugin
 from zslbench.training import center_crop, cross_entropy, random_flip, random_resized_crop
 from zslbench_datasets.toy import ToySource

@@ -10,7 +10,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from zslbench.errors import Interrupted
-from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
+from zslbench.plugin.programs import Losses, Normal, Optimizer, Program, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training import program_run
 from zslbench.training.iteration import ProgramInputs

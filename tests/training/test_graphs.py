@@ -18,7 +18,7 @@ from tape import Recorder, Taping
 from torch.utils._pytree import tree_leaves
 
 from zslbench.errors import Interrupted, ZslbenchError
-from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
+from zslbench.plugin.programs import Losses, Normal, Optimizer, Program, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training import optimizers
 from zslbench.training.graphs import CAPTURED, LEAST, WARM_UP, Captured, Graphs

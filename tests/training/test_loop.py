@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from zslbench.errors import Diverged, Interrupted
-from zslbench.plugin.interfaces import Losses, Normal, Optimizer, Program, Step
+from zslbench.plugin.programs import Losses, Normal, Optimizer, Program, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, train
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import lr_scheduler as rates
 
-from zslbench.plugin.interfaces import Cosine, Exponential, LRSchedule, MultiStep, Optimizer, WarmUp
+from zslbench.plugin.programs import Cosine, Exponential, LRSchedule, MultiStep, Optimizer, WarmUp
 from zslbench.training.optimizers import NetworkOptimizer, fault_of
 
 LR = 0.1

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zslbench.plugin.interfaces import Batch, Losses, Optimizer, Program, Progress, Step
+from zslbench.plugin.programs import Batch, Losses, Optimizer, Program, Progress, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training import gradient_penalty, linear, two_layer_gradient_penalty
 from zslbench.training.loop import Training, train

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from zslbench.errors import PluginError
-from zslbench.plugin.interfaces import Losses, Optimizer, Program, Step
+from zslbench.plugin.programs import Losses, Optimizer, Program, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, complete, train
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zslbench.errors import Interrupted, PluginError
-from zslbench.plugin.interfaces import Cosine, Losses, Normal, Optimizer, Program, Step
+from zslbench.plugin.programs import Cosine, Losses, Normal, Optimizer, Program, Step
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Training, train
 

@@ -26,7 +26,7 @@ from tape import Taping
 from torch.utils._pytree import tree_leaves
 
 from zslbench.errors import Interrupted, PluginError
-from zslbench.plugin.interfaces import (
+from zslbench.plugin.programs import (
     Batch,
     Choice,
     Episodic,

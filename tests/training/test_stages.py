@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from zslbench.errors import DataError, Diverged, Interrupted
-from zslbench.plugin.interfaces import (
+from zslbench.plugin.programs import (
     Choice,
     Cosine,
     Derived,

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zslbench.errors import PluginError
-from zslbench.plugin.interfaces import Batch, Losses, Normal, Permutation, Step
+from zslbench.plugin.programs import Batch, Losses, Normal, Permutation, Step
 from zslbench.training import linear
 from zslbench.training.step import step_function
 

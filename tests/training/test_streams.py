@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from zslbench.plugin.interfaces import Choice, Normal, Uniform
+from zslbench.plugin.programs import Choice, Normal, Uniform
 from zslbench.plugin.streams import Streams
 from zslbench.training.step import draw
 

@@ -22,8 +22,8 @@ from zslbench.errors import DataError
 from zslbench.evaluation.candidates import candidates_of
 from zslbench.evaluation.splits import FoldSplit, validation_split
 from zslbench.plugin.dataset import Dataset, Indices, RegionSource
-from zslbench.plugin.interfaces import ClassSpace, Rows, TrainView, Transductive
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import ClassSpace, Rows, TrainView, Transductive
 from zslbench.training.batches import in_chunks
 
 Memory = Callable[[torch.device], int]
@@ -180,7 +180,7 @@ _TORCH = {"float16": torch.float16, "float32": torch.float32, "uint8": torch.uin
 
 
 class RegionRows:
-    """Some images' regions, float32 on the device; a :class:`zslbench.plugin.interfaces.Rows`.
+    """Some images' regions, float32 on the device; a :class:`zslbench.plugin.views.Rows`.
 
     If they fit into ``memory`` as they are stored, the first access copies them to the device, and rows are
     converted when taken; otherwise rows are read from the source each time, with the same bits.
@@ -260,7 +260,7 @@ class RegionRows:
 
 class PictureRows:
     """Some images' pictures, (n, 3, size, size) uint8 on the device; a
-    :class:`zslbench.plugin.interfaces.Rows`.
+    :class:`zslbench.plugin.views.Rows`.
 
     Args:
         pixels: the same images' regions, of which each is a pixel.

@@ -24,9 +24,10 @@ from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.plugin.dataset import Candidates, Dataset, Indices
 from zslbench.plugin.declarations import Task
 from zslbench.plugin.discovery import commands, registry
-from zslbench.plugin.interfaces import ClassSpace, Embedding, Generator, Networks
+from zslbench.plugin.interfaces import Embedding, Generator
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_function
+from zslbench.plugin.views import ClassSpace, Networks
 from zslbench.store.record import RunRecord
 from zslbench.training.checkpoint import unflatten
 from zslbench.training.loop import Training

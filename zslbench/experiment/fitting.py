@@ -19,19 +19,10 @@ from zslbench.experiment.samples import sample_statistics
 from zslbench.plugin.boundary import located
 from zslbench.plugin.dataset import Indices
 from zslbench.plugin.declarations import Kind, Task
-from zslbench.plugin.interfaces import (
-    Classifier,
-    ClassSpace,
-    Derived,
-    Embedding,
-    Fit,
-    Generator,
-    Networks,
-    Rows,
-    TrainView,
-    Transductive,
-)
+from zslbench.plugin.interfaces import Classifier, Embedding, Generator
+from zslbench.plugin.programs import Derived, Fit
 from zslbench.plugin.targets import load_class
+from zslbench.plugin.views import ClassSpace, Networks, Rows, TrainView, Transductive
 from zslbench.training.batches import in_chunks
 from zslbench.training.loop import OnEpoch, Trained, Training, complete, derive
 

@@ -12,20 +12,10 @@ from zslbench.errors import Diverged, PluginError, SettingsError
 from zslbench.evaluation.folds import Fold, HeldOut
 from zslbench.plugin.boundary import located
 from zslbench.plugin.dataset import Indices
-from zslbench.plugin.interfaces import (
-    Classifier,
-    ClassSpace,
-    Derived,
-    Fit,
-    Generator,
-    Networks,
-    Noise,
-    NoiseSpec,
-    Program,
-    Rows,
-    TrainView,
-)
+from zslbench.plugin.interfaces import Classifier, Generator
+from zslbench.plugin.programs import Derived, Fit, NoiseSpec, Program
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import ClassSpace, Networks, Noise, Rows, TrainView
 from zslbench.training.step import draw
 
 _PASS = 128

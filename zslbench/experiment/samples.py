@@ -14,7 +14,7 @@ from torch import Tensor
 
 from zslbench.evaluation.folds import Fold
 from zslbench.experiment.inputs import ClassifierInputs
-from zslbench.plugin.interfaces import TrainView
+from zslbench.plugin.views import TrainView
 
 PER_CLASS = 20
 """Synthetic features of each class."""

@@ -1,6 +1,7 @@
 """What plugin authors use, and the registry that finds plugins.
 
-:mod:`zslbench.plugin.interfaces` has the interfaces and their types, :mod:`zslbench.plugin.declarations` what
+:mod:`zslbench.plugin.interfaces` has the interfaces, :mod:`zslbench.plugin.views` and
+:mod:`zslbench.plugin.programs` their types, :mod:`zslbench.plugin.declarations` what
 a plugin registers, :mod:`zslbench.plugin.hookspecs` when it is called. Import from here; modules load when
 first used.
 """

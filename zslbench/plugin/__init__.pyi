@@ -26,38 +26,11 @@ from .declarations import (
 from .discovery import first_party as first_party, registry as registry
 from .hookspecs import RunTracker as RunTracker, hookimpl as hookimpl
 from .interfaces import (
-    Attention as Attention,
-    Batch as Batch,
-    Choice as Choice,
     Classifier as Classifier,
-    ClassSpace as ClassSpace,
-    Cosine as Cosine,
     DatasetSource as DatasetSource,
-    Derived as Derived,
     Embedding as Embedding,
-    Episodic as Episodic,
-    Exponential as Exponential,
     FeatureExtractor as FeatureExtractor,
-    Fit as Fit,
     Generator as Generator,
-    Guide as Guide,
-    Losses as Losses,
-    LRSchedule as LRSchedule,
-    MultiStep as MultiStep,
-    Networks as Networks,
-    Noise as Noise,
-    NoiseSpec as NoiseSpec,
-    Normal as Normal,
-    Optimizer as Optimizer,
-    Permutation as Permutation,
-    Program as Program,
-    Progress as Progress,
-    Rows as Rows,
-    Step as Step,
-    TrainView as TrainView,
-    Transductive as Transductive,
-    Uniform as Uniform,
-    WarmUp as WarmUp,
 )
 from .lookup import PluginInfo as PluginInfo, Registered as Registered, Registry as Registry
 from .presets import (
@@ -70,6 +43,27 @@ from .presets import (
     toml_or_word as toml_or_word,
 )
 from .process import preserved as preserved
+from .programs import (
+    Batch as Batch,
+    Choice as Choice,
+    Cosine as Cosine,
+    Derived as Derived,
+    Episodic as Episodic,
+    Exponential as Exponential,
+    Fit as Fit,
+    Losses as Losses,
+    LRSchedule as LRSchedule,
+    MultiStep as MultiStep,
+    NoiseSpec as NoiseSpec,
+    Normal as Normal,
+    Optimizer as Optimizer,
+    Permutation as Permutation,
+    Program as Program,
+    Progress as Progress,
+    Step as Step,
+    Uniform as Uniform,
+    WarmUp as WarmUp,
+)
 from .settings import (
     ComponentSettings as ComponentSettings,
     Count as Count,
@@ -83,3 +77,13 @@ from .settings import (
 )
 from .streams import Streams as Streams
 from .targets import load_class as load_class, settings_model as settings_model
+from .views import (
+    Attention as Attention,
+    ClassSpace as ClassSpace,
+    Guide as Guide,
+    Networks as Networks,
+    Noise as Noise,
+    Rows as Rows,
+    TrainView as TrainView,
+    Transductive as Transductive,
+)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from zslbench.errors import SettingsError, ZslbenchError
-from zslbench.plugin.interfaces import NoiseSpec, Program
+from zslbench.plugin.programs import NoiseSpec, Program
 from zslbench.plugin.settings import ComponentSettings, build, fields_of
 from zslbench.plugin.streams import Streams
 from zslbench.store.stages import StageStore

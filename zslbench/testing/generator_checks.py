@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from zslbench.experiment.inputs import draw_by_row
-from zslbench.plugin.interfaces import Networks, Noise, NoiseSpec
+from zslbench.plugin.programs import NoiseSpec
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Networks, Noise
 from zslbench.testing.check import (
     Fault,
     NotApplicable,

@@ -13,22 +13,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from zslbench.plugin.declarations import Component
-from zslbench.plugin.interfaces import (
-    ClassSpace,
-    Derived,
-    Fit,
-    Generator,
-    Guide,
-    Networks,
-    Noise,
-    Program,
-    Step,
-    TrainView,
-)
+from zslbench.plugin.interfaces import Generator
 from zslbench.plugin.lookup import Registered
+from zslbench.plugin.programs import Derived, Fit, Program, Step
 from zslbench.plugin.settings import ComponentSettings
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_class
+from zslbench.plugin.views import ClassSpace, Guide, Networks, Noise, TrainView
 from zslbench.testing.upstream import TinyEmbedding, TinyGenerator
 from zslbench.training import linear
 from zslbench.training.loop import Training, complete

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 
 from zslbench.errors import SettingsError
-from zslbench.plugin.interfaces import Derived, Networks, Program
+from zslbench.plugin.programs import Derived, Program
 from zslbench.plugin.settings import ComponentSettings, build, schedule_of
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Networks
 from zslbench.testing.check import leaves, require_same
 from zslbench.testing.harness import ComponentCase, shortened
 from zslbench.training.loop import Training, complete

@@ -15,8 +15,9 @@ from torch.utils._pytree import tree_map
 
 from zslbench.evaluation.folds import unseen_space
 from zslbench.plugin.boundary import one_line
-from zslbench.plugin.interfaces import Batch, Guide, Losses, Networks, Noise, Step
+from zslbench.plugin.programs import Batch, Losses, Step
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Guide, Networks, Noise
 from zslbench.testing.check import (
     Fault,
     NotApplicable,

@@ -6,7 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench.plugin.interfaces import ClassSpace, Embedding, Generator, Networks, Noise, Normal, TrainView
+from zslbench.plugin.interfaces import Embedding, Generator
+from zslbench.plugin.programs import Normal
+from zslbench.plugin.views import ClassSpace, Networks, Noise, TrainView
 
 
 class TinyEmbedding(Embedding):

@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Episodic, Rows, Sampling
+from zslbench.plugin.programs import Episodic, Sampling
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Rows
 
 CHUNK_ROWS = 1024
 """Rows per chunk of global features."""
@@ -30,7 +31,7 @@ class Sampler:
     Args:
         rows: number of examples.
         batch_size: rows per batch, capped at the number of examples (an episode repeats them).
-        kind: see :data:`zslbench.plugin.interfaces.Sampling`.
+        kind: see :data:`zslbench.plugin.programs.Sampling`.
         labels: classes of the examples, for ``balanced`` and episodes.
         stream: the stream that it draws from.
     """

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Networks
+from zslbench.plugin.views import Networks
 from zslbench.store.files import explained, read_tensors, remove_parts, write_tensors
 from zslbench.store.identity import plain_data
 

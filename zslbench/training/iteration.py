@@ -16,8 +16,9 @@ from torch import Tensor
 
 from zslbench.errors import PluginError
 from zslbench.plugin.boundary import located
-from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Progress, Step
+from zslbench.plugin.programs import Batch, Losses, Program, Progress, Step
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Networks, Noise
 from zslbench.training.batches import Sampler, reader_of
 from zslbench.training.checkpoint import prefixed, select
 from zslbench.training.optimizers import NetworkOptimizer

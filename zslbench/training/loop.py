@@ -14,8 +14,9 @@ from torch import Tensor
 
 from zslbench.errors import Interrupted, PluginError
 from zslbench.plugin.boundary import located, outside_components
-from zslbench.plugin.interfaces import Derived, Episodic, Fit, Networks, Program
+from zslbench.plugin.programs import Derived, Episodic, Fit, Program
 from zslbench.plugin.settings import ComponentSettings, schedule_of
+from zslbench.plugin.views import Networks
 from zslbench.training.context import Observer as Observer, Silent as Silent, Training as Training
 from zslbench.training.optimizers import fault_of
 from zslbench.training.program_run import ProgramRun

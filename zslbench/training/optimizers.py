@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zslbench.plugin.interfaces import Optimizer
+from zslbench.plugin.programs import Optimizer
 
 _OPTIONS = {"adam": ("betas", "amsgrad", "eps"), "rmsprop": ("momentum", "eps"), "sgd": ("momentum",)}
 """Fields of a rule that only some kinds have."""

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zslbench.errors import Diverged, Interrupted
-from zslbench.plugin.interfaces import Networks, Program, Step
+from zslbench.plugin.programs import Program, Step
+from zslbench.plugin.views import Networks
 from zslbench.training import checkpoint
 from zslbench.training.checkpoint import flatten, prefixed, select
 from zslbench.training.context import Training

@@ -14,8 +14,9 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.data.provenance import array_sha256
-from zslbench.plugin.interfaces import Derived, Networks, Program
+from zslbench.plugin.programs import Derived, Program
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Networks
 from zslbench.store.identity import run_id
 from zslbench.store.stages import StageStore
 from zslbench.training.checkpoint import flatten, unflatten

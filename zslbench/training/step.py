@@ -13,19 +13,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zslbench.errors import PluginError
-from zslbench.plugin.interfaces import (
-    Batch,
-    Choice,
-    Losses,
-    Networks,
-    Noise,
-    NoiseSpec,
-    Normal,
-    Permutation,
-    Step,
-)
 from zslbench.plugin.process import matmul_precision
+from zslbench.plugin.programs import Batch, Choice, Losses, NoiseSpec, Normal, Permutation, Step
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Networks, Noise
 
 StepFunction: TypeAlias = Callable[[Networks, Batch, Noise], tuple[Networks, Losses]]
 

@@ -11,18 +11,10 @@ import torch
 from zslbench.errors import Diverged, Interrupted, PluginError, PluginFailure, SettingsError, ZslbenchError
 from zslbench.evaluation.folds import ClassSpace, Fold, HeldOut, unseen_space
 from zslbench.experiment.inputs import ClassifierInputs
-from zslbench.plugin.interfaces import (
-    Classifier,
-    Generator,
-    Losses,
-    Normal,
-    Optimizer,
-    Program,
-    Step,
-    TrainView,
-    Uniform,
-)
+from zslbench.plugin.interfaces import Classifier, Generator
+from zslbench.plugin.programs import Losses, Normal, Optimizer, Program, Step, Uniform
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import TrainView
 from zslbench.training.loop import Training, complete
 
 SEEN, UNSEEN = [0, 2, 3], [1, 4]

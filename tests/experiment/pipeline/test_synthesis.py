@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from zslbench.experiment import inputs
-from zslbench.plugin.interfaces import Generator, Normal, Uniform
+from zslbench.plugin.interfaces import Generator
+from zslbench.plugin.programs import Normal, Uniform
 from zslbench.plugin.streams import Streams
 
 

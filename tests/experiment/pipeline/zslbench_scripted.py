@@ -15,17 +15,8 @@ import torch
 from zslbench import Component, ComponentSettings, Method, Reading, Variant, hookimpl
 from zslbench.plugin import Derived, Epochs
 from zslbench.plugin.dataset import Dataset, OfficialSplit
-from zslbench.plugin.interfaces import (
-    Classifier,
-    DatasetSource,
-    Embedding,
-    Generator,
-    Losses,
-    Normal,
-    Optimizer,
-    Program,
-    Step,
-)
+from zslbench.plugin.interfaces import Classifier, DatasetSource, Embedding, Generator
+from zslbench.plugin.programs import Losses, Normal, Optimizer, Program, Step
 
 CLASSES, UNSEEN, PSEUDO, PER_CLASS = 18, 4, 4, 5
 

@@ -15,16 +15,8 @@ from zslbench.evaluation.leaders import Leaders
 from zslbench.evaluation.metrics import METRICS
 from zslbench.plugin import Epochs
 from zslbench.plugin.dataset import Dataset
-from zslbench.plugin.interfaces import (
-    Classifier,
-    Embedding,
-    Generator,
-    Losses,
-    Normal,
-    Optimizer,
-    Program,
-    Step,
-)
+from zslbench.plugin.interfaces import Classifier, Embedding, Generator
+from zslbench.plugin.programs import Losses, Normal, Optimizer, Program, Step
 
 
 class Choosing(ComponentSettings):

@@ -7,7 +7,7 @@ import torch
 
 import zslbench
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import ClassSpace, TrainView
+from zslbench.plugin.views import ClassSpace, TrainView
 from zslbench_ce_gzsl.explained import explain
 from zslbench_ce_gzsl.generator import CEGZSL
 from zslbench_ce_gzsl.settings import CEGZSLSettings

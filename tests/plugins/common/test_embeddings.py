@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.plugin.interfaces import ClassSpace, TrainView
+from zslbench.plugin.views import ClassSpace, TrainView
 from zslbench_common.embeddings import Identity
 from zslbench_common.settings import IdentitySettings
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.plugin.interfaces import ClassSpace, TrainView
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import ClassSpace, TrainView
 from zslbench.testing.harness import TinyRegions
 from zslbench.training import batches
 from zslbench.training.loop import Training, complete

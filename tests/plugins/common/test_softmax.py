@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.plugin.interfaces import Batch, ClassSpace, TrainView
+from zslbench.plugin.programs import Batch
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import ClassSpace, TrainView
 from zslbench.training.loop import Training, complete
 from zslbench_common.settings import SoftmaxSettings
 from zslbench_common.softmax import Softmax

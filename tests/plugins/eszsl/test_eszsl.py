@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from zslbench.plugin.interfaces import ClassSpace, TrainView
+from zslbench.plugin.views import ClassSpace, TrainView
 from zslbench_eszsl.eszsl import ESZSL
 from zslbench_eszsl.settings import ESZSLSettings
 

@@ -9,7 +9,7 @@ from by_hand import affine, agree, leaky, random_net, tensors
 from complex_step import complex_gradient, length, magnitude, relu, sigmoid
 
 from zslbench.plugin import Batch
-from zslbench.plugin.interfaces import ClassSpace
+from zslbench.plugin.views import ClassSpace
 from zslbench.training.step import step_function
 from zslbench_free import generator, networks
 from zslbench_free.settings import FREESettings
@@ -129,7 +129,7 @@ def check(one, name, nets, data, noise, expected):
 
 
 def program(one, data):
-    from zslbench.plugin.interfaces import TrainView
+    from zslbench.plugin.views import TrainView
 
     return one.fit(TrainView(torch.tensor(data[0], dtype=torch.float32), torch.tensor(data[1])))
 

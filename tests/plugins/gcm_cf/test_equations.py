@@ -9,7 +9,7 @@ from by_hand import affine, agree, leaky, random_net, tensors
 from complex_step import complex_gradient, held, length, log_sum_exp, magnitude, sigmoid
 
 from zslbench.plugin import Batch, Progress
-from zslbench.plugin.interfaces import ClassSpace, TrainView
+from zslbench.plugin.views import ClassSpace, TrainView
 from zslbench.training.step import step_function
 from zslbench_gcm_cf import decision, generator
 from zslbench_gcm_cf.settings import GCMCFSettings

@@ -15,8 +15,9 @@ import zslbench
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin import fields_of
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.interfaces import ClassSpace, Derived, Networks, Program, TrainView
+from zslbench.plugin.programs import Derived, Program
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import ClassSpace, Networks, TrainView
 from zslbench.store.record import RunRecord
 from zslbench.testing import TinyInputs
 from zslbench.training.loop import Training, derive, train

@@ -11,8 +11,9 @@ import sc_egg_by_hand as by_hand
 import torch
 
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import Batch, Choice, ClassSpace, Guide, Normal, TrainView
+from zslbench.plugin.programs import Batch, Choice, Normal
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import ClassSpace, Guide, TrainView
 from zslbench.testing import TinyInputs
 from zslbench.training import linear
 from zslbench.training.step import draw

@@ -9,8 +9,9 @@ import pytest
 import sc_egg_by_hand as by_hand
 import torch
 
-from zslbench.plugin.interfaces import Batch, TrainView
+from zslbench.plugin.programs import Batch
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import TrainView
 from zslbench.testing import TinyInputs
 from zslbench.testing.check import changed_tensors, leaves, snapshot
 from zslbench.testing.harness import TinyRegions

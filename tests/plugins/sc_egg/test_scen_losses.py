@@ -10,7 +10,8 @@ import sc_egg_by_hand as by_hand
 import torch
 from scen_for import scen_for
 
-from zslbench.plugin.interfaces import Batch, ClassSpace
+from zslbench.plugin.programs import Batch
+from zslbench.plugin.views import ClassSpace
 
 B, R, A, D, K, C = 4, 3, 5, 6, 4, 5
 SEEN, UNSEEN = [0, 2, 4], [1, 3]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import Batch
+from zslbench.plugin.programs import Batch
 from zslbench.plugin.streams import Streams
 from zslbench.testing import TinyInputs
 from zslbench.testing.check import changed_tensors, leaves

@@ -7,7 +7,7 @@ import torch
 
 import zslbench
 from zslbench.plugin import Batch, Progress
-from zslbench.plugin.interfaces import ClassSpace, TrainView
+from zslbench.plugin.views import ClassSpace, TrainView
 from zslbench_sdgzsl.generator import SDGZSL
 from zslbench_sdgzsl.networks import MOMENTS, encode
 from zslbench_sdgzsl.settings import SDGZSLSettings

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import zslbench_tf_vaegan
-from zslbench.plugin.interfaces import Batch, ClassSpace, Step
+from zslbench.plugin.programs import Batch, Step
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import ClassSpace
 from zslbench.training import functional
 from zslbench.training.step import draw, step_function
 from zslbench_tf_vaegan.generator import TFVAEGAN

@@ -62,7 +62,7 @@ def test_a_preset_says_what_the_released_script_says(name):
 def test_adam_is_used_with_the_released_decays():
     import torch
 
-    from zslbench.plugin.interfaces import ClassSpace
+    from zslbench.plugin.views import ClassSpace
     from zslbench_tf_vaegan.generator import TFVAEGAN
 
     space = ClassSpace(("a",), torch.rand(1, 7), torch.tensor([0]), torch.arange(0))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from zslbench.plugin.interfaces import (
+from zslbench.plugin.programs import (
     Batch,
     Choice,
     Cosine,
@@ -17,8 +17,6 @@ from zslbench.plugin.interfaces import (
     Exponential,
     Losses,
     MultiStep,
-    Networks,
-    Noise,
     Normal,
     Optimizer,
     Permutation,
@@ -28,6 +26,7 @@ from zslbench.plugin.interfaces import (
     WarmUp,
 )
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Networks, Noise
 from zslbench.training import linear, warm_up
 
 ROWS, WIDTH, HIDDEN, CLASSES, ATTRIBUTES = 60, 12, 16, 5, 6

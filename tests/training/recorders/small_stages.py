@@ -8,9 +8,10 @@ import torch
 
 from zslbench.experiment.recipe import resolve
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.interfaces import ClassSpace, Derived, Program, Rows, TrainView
+from zslbench.plugin.programs import Derived, Program
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_class
+from zslbench.plugin.views import ClassSpace, Rows, TrainView
 from zslbench_sc_egg.networks import initial_regressor
 from zslbench_sc_egg.scen import SCEN
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from zslbench.plugin.interfaces import Choice, Losses, Normal, Optimizer, Program, Step, Uniform
+from zslbench.plugin.programs import Choice, Losses, Normal, Optimizer, Program, Step, Uniform
 from zslbench.plugin.streams import Streams
 from zslbench.training.loop import Trained, Training, train
 from zslbench.training.threads import Group

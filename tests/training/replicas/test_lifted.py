@@ -11,7 +11,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from zslbench.errors import Diverged
-from zslbench.plugin.interfaces import Cosine
+from zslbench.plugin.programs import Cosine
 from zslbench.plugin.streams import Streams
 from zslbench.training import iteration
 from zslbench.training.loop import train

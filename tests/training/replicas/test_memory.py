@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from zslbench.plugin.interfaces import Optimizer
+from zslbench.plugin.programs import Optimizer
 from zslbench.plugin.streams import Streams
 from zslbench.training.context import Training
 from zslbench.training.replicas import group as groups

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from zslbench.errors import PluginError
-from zslbench.plugin.interfaces import Losses, Step
+from zslbench.plugin.programs import Losses, Step
 from zslbench.training import program_run, warm_up
 from zslbench.training.loop import train
 from zslbench.training.replicas.lifted import LiftedRun

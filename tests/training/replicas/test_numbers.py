@@ -40,7 +40,7 @@ def losses(nets, batch, noise, *, s, factor):
 
 
 def replace_log(total, fit, s):
-    from zslbench.plugin.interfaces import Losses
+    from zslbench.plugin.programs import Losses
 
     return Losses(total, {"weighted": fit * s.weight})
 

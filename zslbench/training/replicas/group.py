@@ -16,8 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import Networks, Optimizer, Program
+from zslbench.plugin.programs import Optimizer, Program
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Networks
 from zslbench.training.context import Training
 from zslbench.training.iteration import example_calls, initial_networks
 from zslbench.training.replicas.inputs import NotLiftable, check_equal, signature

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import Batch, Choice, Networks, NoiseSpec, Program, Progress
+from zslbench.plugin.programs import Batch, Choice, NoiseSpec, Program, Progress
 from zslbench.plugin.streams import Streams
+from zslbench.plugin.views import Networks
 from zslbench.training.checkpoint import flatten
 from zslbench.training.iteration import Inputs, ProgramInputs, batch_sizes
 

@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from zslbench.errors import Diverged, Interrupted
-from zslbench.plugin.interfaces import Networks, Program, Step
+from zslbench.plugin.programs import Program, Step
+from zslbench.plugin.views import Networks
 from zslbench.training import checkpoint
 from zslbench.training.checkpoint import flatten, prefixed, select, unflatten
 from zslbench.training.context import Training

@@ -25,7 +25,8 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from zslbench.errors import ZslbenchError
-from zslbench.plugin.interfaces import Batch, Losses, Networks, Noise, Program, Progress, Step
+from zslbench.plugin.programs import Batch, Losses, Program, Progress, Step
+from zslbench.plugin.views import Networks, Noise
 from zslbench.training import program_run
 from zslbench.training.iteration import last_progress
 from zslbench.training.replicas.inputs import Axes, NotLiftable, replica, stack

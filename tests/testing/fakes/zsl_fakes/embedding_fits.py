@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from zsl_fakes.embeddings import Sound, SoundRegions
-from zslbench.plugin.interfaces import Optimizer, Step
+from zslbench.plugin.programs import Optimizer, Step
 
 
 class GivesList(Sound):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from zsl_fakes.embeddings import Sound, SoundStages
-from zslbench.plugin.interfaces import Derived
+from zslbench.plugin.programs import Derived
 
 
 class Unscheduled(Sound):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from zsl_fakes.embeddings import Sound
-from zslbench.plugin.interfaces import Normal, Step, Uniform
+from zslbench.plugin.programs import Normal, Step, Uniform
 
 
 class RaisingStep(Sound):

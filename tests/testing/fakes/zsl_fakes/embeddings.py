@@ -9,11 +9,10 @@ from dataclasses import replace
 import torch
 
 from zslbench import ZslbenchError
-from zslbench.plugin.interfaces import (
+from zslbench.plugin.interfaces import Embedding
+from zslbench.plugin.programs import (
     Cosine,
-    Embedding,
     Episodic,
-    Guide,
     Losses,
     Optimizer,
     Permutation,
@@ -22,6 +21,7 @@ from zslbench.plugin.interfaces import (
     Uniform,
     WarmUp,
 )
+from zslbench.plugin.views import Guide
 from zslbench.training import (
     center_crop,
     cross_entropy,

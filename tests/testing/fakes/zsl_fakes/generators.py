@@ -7,7 +7,8 @@ import warnings
 import torch
 
 from zslbench import ZslbenchError
-from zslbench.plugin.interfaces import Generator, Normal, Uniform
+from zslbench.plugin.interfaces import Generator
+from zslbench.plugin.programs import Normal, Uniform
 
 
 class Sound(Generator):

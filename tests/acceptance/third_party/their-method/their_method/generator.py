@@ -2,7 +2,8 @@
 
 import torch
 
-from zslbench.plugin.interfaces import Generator, Losses, Normal, Optimizer, Program, Step
+from zslbench.plugin.interfaces import Generator
+from zslbench.plugin.programs import Losses, Normal, Optimizer, Program, Step
 from zslbench.training import initial_linear, leaky_relu, linear
 
 

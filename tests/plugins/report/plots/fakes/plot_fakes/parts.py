@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from zslbench.plugin.interfaces import Attention, Embedding, Generator, Guide, Normal
+from zslbench.plugin.interfaces import Embedding, Generator
+from zslbench.plugin.programs import Normal
+from zslbench.plugin.views import Attention, Guide
 
 
 class Looker(Embedding):
