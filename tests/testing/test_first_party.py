@@ -126,13 +126,14 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("generator", "hsva"): [
         _ALIGNED | _HSVA,
         _ALIGNED | _HSVA | {"shared_noise": False, "structure_adaptation": False, "coral": False},
+        _ALIGNED | _HSVA | {"unseen_prior": "test"},
     ],
     ("generator", "f-clswgan"): [{"hidden": 8, "critic_steps": 2, "pretraining.epochs": 1}],
     ("generator", "lisgan"): [
         {"hidden": 8, "critic_steps": 1, "pretraining.epochs": 1},
         {"hidden": 8, "critic_steps": 1, "beta": 0.0, "lambda_mean": 0.0, "latent": 3},
     ],
-    ("classifier", "lisgan"): [{"epochs": 2}],
+    ("classifier", "lisgan"): [{"epochs": 2}, {"epochs": 2, "first_epochs": 2, "refine": True}],
     ("generator", "ocd-cvae"): [{"hidden": 8}, {"hidden": 8, "latent": 3, "classes": "seen"}],
     ("generator", "tf-vaegan"): [
         {"hidden": 8},
@@ -223,7 +224,11 @@ METHODS: dict[str, dict[str, Any]] = {
     | {"embedding.stage1.epochs": 1, "embedding.stage2.epochs": 1, "generator.critic_steps": 1},
 }
 # What a component needs of the generated inputs.
-INPUTS = {("classifier", "attribute-scores"): TinyInputs(attributes=6)}
+INPUTS = {
+    ("classifier", "attribute-scores"): TinyInputs(attributes=6),
+    ("classifier", "lisgan"): TinyInputs(transductive=("test features",)),
+    ("generator", "hsva"): TinyInputs(transductive=("test class prior",)),
+}
 MAY_NOT_APPLY = {"regions_by_row", "guide_scores", "encodes_by_row"}
 
 

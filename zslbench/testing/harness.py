@@ -19,7 +19,7 @@ from zslbench.plugin.programs import Derived, Fit, Program, Step
 from zslbench.plugin.settings import ComponentSettings
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_class
-from zslbench.plugin.views import ClassSpace, Guide, Networks, Noise, TrainView
+from zslbench.plugin.views import ClassSpace, Guide, Networks, Noise, TrainView, Transductive
 from zslbench.testing.upstream import TinyEmbedding, TinyGenerator
 from zslbench.training import linear
 from zslbench.training.loop import Training, complete
@@ -67,6 +67,9 @@ class TinyInputs:
     multiplications; products with fewer than 400 are rounded differently by torch once they are batched."""
     images: int = 3
     """Images per call of an extractor."""
+    transductive: tuple[str, ...] = ()
+    """What generators and classifiers know about held-out images, as a reading declares
+    (:class:`zslbench.plugin.Reading`)."""
 
     def pictures(self, count: int, size: int, streams: Streams) -> TinyRegions:
         """Pictures, uint8, that can only be read by row."""
@@ -107,6 +110,17 @@ class TinyInputs:
             guide=self.guide(space, streams) if guide else None,
             networks={"embedding": {}},
         )
+
+    def knowledge(self, space: ClassSpace, data: int = 0) -> Transductive | None:
+        """``view.test``: features of as many images as in training, and shares of the unseen classes."""
+        streams, known = Streams(data, space.semantics.device, "tiny/test/"), self.transductive
+        shape = len(space.names) * self.per_class, self.width
+        shares = streams.uniform("prior", (len(space.unseen),)) + 0.1
+        found = Transductive(
+            features=streams.uniform("features", shape) if "test features" in known else None,
+            class_prior=shares / shares.sum() if "test class prior" in known else None,
+        )
+        return found if known else None
 
     def guide(self, space: ClassSpace, streams: Streams) -> Guide:
         """A linear guide over all classes of the space."""
@@ -178,6 +192,7 @@ class ComponentCase:
         if self.kind == "classifier" and self.cls.needs_examples:
             classes = torch.arange(len(space.names), device=space.semantics.device)
         view = self.inputs.view(space, classes, data, guide=self.kind == "generator")
+        view = replace(view, test=self.inputs.knowledge(space, data))
         if self.kind == "generator":
             return view
         tiny = TinyGenerator(self.inputs.width, self.space()).fit(view)
