@@ -148,7 +148,8 @@ class APNFrozen(Embedding):
                 ),
             }
         logged = {name: term() for name, (weight, term) in terms.items() if weight}
-        return Losses(torch.stack([terms[name][0] * one for name, one in logged.items()]).sum(), logged)
+        weighted = [terms[name][0] * value for name, value in logged.items()]
+        return Losses(torch.stack(weighted).sum(), logged)
 
     @property
     def released(self) -> bool:

@@ -32,8 +32,8 @@ class ARENFrozen(PartStreams):
 
     def streams(self, nets: Networks, r: Float[Tensor, "b regions dv"]) -> dict[str, Scores]:
         masks = part_masks(nets["masks"], r, self.settings.threshold)
-        made = {"first": project_flattened(nets["first"], part_features(masks, r))}
-        return made | ({"second": self.second_order(nets, masks, r)} if "second" in self.weights else {})
+        scores = {"first": project_flattened(nets["first"], part_features(masks, r))}
+        return scores | ({"second": self.second_order(nets, masks, r)} if "second" in self.weights else {})
 
     def second_order(
         self, nets: Networks, masks: Float[Tensor, "b regions parts"], r: Float[Tensor, "b regions dv"]

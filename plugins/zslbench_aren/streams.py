@@ -65,16 +65,16 @@ class PartStreams(Embedding):
     def losses(self, nets: Networks, batch: Batch, noise: Noise) -> Losses:
         """The weighted mean of the streams' losses, each with dropout on its scores."""
         rate = self.settings.dropout
-        logged = {
+        losses = {
             name: self.stream_loss(dropout(e, noise[name], rate) if rate else e, batch.labels)
             for name, e in self.streams(nets, batch.features).items()
         }
-        return Losses(self.mean(logged), logged)
+        return Losses(self.mean(losses), losses)
 
-    def mean(self, of: Mapping[str, Tensor]) -> Tensor:
-        """The weighted mean over the streams."""
+    def mean(self, values: Mapping[str, Tensor]) -> Tensor:
+        """The weighted mean of values of the streams."""
         weights = self.weights
-        total = torch.stack([weights[name] * one for name, one in of.items()]).sum(dim=0)
+        total = torch.stack([weights[name] * value for name, value in values.items()]).sum(dim=0)
         return total / sum(weights.values())
 
     def embed(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Float[Tensor, "n attributes"]:

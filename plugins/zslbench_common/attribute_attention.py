@@ -48,7 +48,7 @@ def attend(
     """
     products = (r @ torch.cat([queries, *values]).T).chunk(1 + len(values), dim=2)
     alpha = torch.softmax(products[0], dim=1)
-    return alpha, *((alpha * one).sum(dim=1) for one in products[1:])
+    return alpha, *((alpha * product).sum(dim=1) for product in products[1:])
 
 
 def initial_attention(space: ClassSpace, name: str, channels: int, streams: Streams) -> Networks:

@@ -113,12 +113,12 @@ class FineTuned(Embedding):
             if s.norm == "trained" and name.partition(".")[0] in blocks
         }
         initial, rule = program.initial, next(iter(program.optimizers.values()))
-        own = {
-            net: one if s.head_lr is None else replace(one, lr=s.head_lr)
-            for net, one in program.optimizers.items()
+        head_rules = {
+            net: rule if s.head_lr is None else replace(rule, lr=s.head_lr)
+            for net, rule in program.optimizers.items()
         }
         if s.head_epochs:
-            head = yield replace(
+            trained_head = yield replace(
                 program,
                 name="head",
                 passes=self._passes(program, train=False),
@@ -131,10 +131,10 @@ class FineTuned(Embedding):
             )
         trained = yield replace(
             program,
-            initial=lambda streams: (head if s.head_epochs else initial(streams)) | blocks,
+            initial=lambda streams: (trained_head if s.head_epochs else initial(streams)) | blocks,
             passes=self._passes(program, train=True),
             features=features,
-            optimizers=own | dict.fromkeys(blocks, replace(rule, lr=s.lr)),
+            optimizers=head_rules | dict.fromkeys(blocks, replace(rule, lr=s.lr)),
             frozen=program.frozen | frozen,
             state={**program.state, **state},
             lift=False,
@@ -144,21 +144,21 @@ class FineTuned(Embedding):
 
     def _passes(self, program: Program, *, train: bool) -> tuple[tuple[Step, ...], ...]:
         """The head's passes, on pictures; a step that occurs twice stays one step."""
-        made: dict[int, Step] = {}
+        on_pictures: dict[int, Step] = {}
         for step in (step for steps in program.passes for step in steps):
-            if id(step) not in made:
-                made[id(step)] = self._step(step, train=train)
-        return tuple(tuple(made[id(step)] for step in steps) for steps in program.passes)
+            if id(step) not in on_pictures:
+                on_pictures[id(step)] = self._step(step, train=train)
+        return tuple(tuple(on_pictures[id(step)] for step in steps) for steps in program.passes)
 
     def _step(self, step: Step, *, train: bool) -> Step:
-        def losses(nets: Networks, batch: Batch, noise: Noise) -> Losses:
+        def losses_on_pictures(nets: Networks, batch: Batch, noise: Noise) -> Losses:
             r, state = self._regions_in_training(nets, batch.features, noise, train=train)
-            found = step.losses(nets, batch._replace(features=r), noise)
-            return found._replace(state={**(found.state or {}), **state})
+            losses = step.losses(nets, batch._replace(features=r), noise)
+            return losses._replace(state={**(losses.state or {}), **state})
 
         return replace(
             step,
-            losses=losses,
+            losses=losses_on_pictures,
             updates=(*step.updates, *(self.trained_blocks if train else ())),
             noise={**step.noise, **(_NOISE if self.options.augment else {})},
             accumulate=self.options.accumulate,
@@ -200,4 +200,6 @@ class _Maps(Rows):
 
 
 def _to_device(nets: Networks, device: torch.device) -> Networks:
-    return {net: {name: one.to(device) for name, one in tensors.items()} for net, tensors in nets.items()}
+    return {
+        net: {name: tensor.to(device) for name, tensor in tensors.items()} for net, tensors in nets.items()
+    }

@@ -95,11 +95,11 @@ class GNDAN(AttentionEmbedding):
         width, inputs = s.graph_width, s.parts * channels
         graph: dict[str, Tensor] = {}
         for number in range(s.graph_layers):
-            name, each = f"layer{number}", width // s.graph_heads
+            name, head_width = f"layer{number}", width // s.graph_heads
             graph |= initial_xavier(streams, "graph", name, channels if not number else width, width)
             for end in ("source", "target"):
-                made = initial_xavier(streams, "graph", f"{name}.{end}", each, s.graph_heads)
-                graph[f"{name}.{end}"] = made[f"{name}.{end}.weight"]
+                layer = initial_xavier(streams, "graph", f"{name}.{end}", head_width, s.graph_heads)
+                graph[f"{name}.{end}"] = layer[f"{name}.{end}.weight"]
         merged = channels + s.graph_layers * width
         graph |= initial_linear(streams, "graph", "merge", merged, channels, std=merged**-0.5)
         regions = initial_linear(
