@@ -31,6 +31,9 @@ REQUEUES = 1000
 INTERVAL = 5.0
 """Seconds between looks at the queue."""
 
+LAG = 60.0
+"""Seconds for which a network file system may not show what another machine has written."""
+
 _RECORD = "slurm.json"
 _FOLDER = "slurm"
 """Of a submission: the script, what submitit keeps, and what SLURM writes of each task."""
@@ -170,7 +173,7 @@ class SlurmExecutor(RunExecutor):
 
     def _follow(self, submission: Submission, watch: Watch, say: Callable[[str], None]) -> None:
         """Until every group has ended; a task that died is submitted once more, then its groups fail."""
-        suspects: set[_Sent] = set()
+        since: dict[_Sent, float] = {}
         while not watch(submission):
             time.sleep(INTERVAL)
             if (states := job_states()) is None:
@@ -178,21 +181,24 @@ class SlurmExecutor(RunExecutor):
             ended = {number for number, state in submission.states().items() if state.state == "ended"}
             sent = sent_tasks(submission)
             latest = {group: one for one in sent for group in one.groups if group not in ended}
-            left = {one for one in latest.values() if not _is_live(one, states)}
-            # At two looks: a file system may show a state file later than SLURM the end of its task.
-            dead, suspects = left & suspects, left - suspects
-            stopped = {one for one in dead if _was_stopped(one, states, submission)}
-            for one in dead - stopped:
-                groups = [group for group in one.groups if group not in ended]
-                what = f"SLURM job {one.job} {states.get(one.job, 'ended')} before its runs did"
-                if sum(group in other.groups for other in sent for group in groups[:1]) > 1:
-                    for group in groups:
-                        submission.fail(group, f"{what}, like the one before it; logs in {submission.logs}")
-                else:
-                    say(f"{what}; submitting them again")
-                    self._submit(submission, [tuple(groups)])
-            if stopped and not _live(sent_tasks(submission), states) and len(stopped) == len(dead):
+            left = [one for one in dict.fromkeys(latest.values()) if not _is_live(one, states)]
+            stopped = [one for one in left if one in since and _was_stopped(one, states, submission)]
+            if stopped and len(stopped) == len(set(latest.values())):
                 raise Interrupted(f"{submission.name} was cancelled; the same command submits what is left")
+            now = time.monotonic()
+            for one in left:
+                # Not at the first look: state files may come later than the end of the job.
+                if one in stopped or one not in since or now - since[one] < LAG:
+                    continue
+                groups = tuple(group for group in one.groups if group not in ended)
+                what = f"SLURM job {one.job} {states.get(one.job, 'ended')} before its runs did"
+                if sum(groups[0] in other.groups for other in sent) == 1:
+                    say(f"{what}; submitting them again")
+                    self._submit(submission, [groups])
+                    continue
+                for group in groups:
+                    submission.fail(group, f"{what}, like the one before it; logs in {submission.logs}")
+            since = {one: since.get(one, now) for one in left}
 
 
 def sent_tasks(submission: Submission) -> list[_Sent]:

@@ -19,6 +19,7 @@ from zslbench_slurm.executor import SlurmExecutor, sent_tasks
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "INTERVAL", 0.0)
+    monkeypatch.setattr(module, "LAG", 0.0)
 
 
 def options(**given: str) -> RunOptions:
@@ -169,6 +170,16 @@ def test_one_look_is_not_enough_to_call_a_task_dead(fake_slurm: Any, planned: An
     looks = [lambda: fake_slurm.queue({"1": "COMPLETED"}), lambda: ends(submission, 0), lambda: None]
     SlurmExecutor(options()).execute(submission, Watching(*looks), print)
     assert len(fake_slurm.scripts) == 1
+
+
+def test_a_task_is_dead_only_when_a_file_system_had_time_to_show_its_end(
+    fake_slurm: Any, planned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LAG", 1000.0)
+    submission = planned(1)
+    looks = [lambda: fake_slurm.queue({"1": "FAILED"}), *[lambda: None] * 5]
+    SlurmExecutor(options()).execute(submission, Watching(*looks), print)
+    assert len(fake_slurm.scripts) == 1 and submission.states() == {}
 
 
 def test_nothing_is_dead_while_slurm_does_not_answer(fake_slurm: Any, planned: Any) -> None:

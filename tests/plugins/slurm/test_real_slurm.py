@@ -111,6 +111,11 @@ class Cluster:
         return process.wait(PATIENCE)
 
 
+def slurm(*command: str) -> str:
+    """What a command of SLURM says."""
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def until(found: Callable[[], Any]) -> Any:
     """What the function gives, once it gives something."""
     deadline = time.monotonic() + PATIENCE
@@ -154,22 +159,24 @@ def alone(cluster: Cluster) -> Store:
 @pytest.fixture(scope="module")
 def ended(cluster: Cluster, alone: Store) -> Cluster:
     """Twelve runs, three at a time: one worker is killed, one task is requeued, four runs raise. At the same
-    time a suite of one run, which is past its time limit when its first epoch ends."""
+    time a suite of one run, whose task reaches its time limit."""
     for seed in (0, 1, 10):
         cluster.held(seed).touch()
-    limited = cluster.bench(
-        "one", ONE, "--executor", "slurm", "--slurm", "time=1", "--slurm", "signal_delay_s=15"
-    )
-    cluster.training("one", 10)
-    log = cluster.submission("one").logs / "0.log"
+    limited = cluster.bench("one", ONE, "--executor", "slurm")
     twelve = cluster.bench("twelve", TWELVE, "--executor", "slurm", "--slurm", "array_parallelism=3")
+    _, job = cluster.training("one", 10)
+    # The limit is set when it trains: a loaded machine may take a minute until then.
+    minutes = slurm("squeue", "--noheader", "--format=%M", f"--jobs={job}").split(":")[:-1]
+    slurm("scontrol", "update", f"JobId={job}", f"TimeLimit={int(minutes[-1]) + 2}")
     killed, _ = cluster.training("twelve", 0)
     os.kill(killed, signal.SIGKILL)
     cluster.held(0).unlink()
-    _, job = cluster.training("twelve", 1)
-    subprocess.run(["scontrol", "requeue", job], check=True)
+    _, requeued = cluster.training("twelve", 1)
+    slurm("scontrol", "requeue", requeued)
     cluster.held(1).unlink()
+    log = cluster.submission("one").logs / "0.log"
     until(lambda: "stopping at the next checkpoint" in log.read_text())
+    slurm("scontrol", "update", f"JobId={job}", "TimeLimit=60")
     cluster.held(10).unlink()
     assert cluster.ends(limited) == 0, cluster.output("one")
     assert cluster.ends(twelve) == 1, cluster.output("twelve")
@@ -241,15 +248,15 @@ def test_attach_and_cancel(cluster: Cluster) -> None:
     cluster.training("three", 21)
     shell.kill()
     shell.wait()
-    states = {row["seeds"]: row for row in cluster.jobs() if row["submission"].startswith("three")}
-    assert states["21"]["state"] == "running" and states["21"]["at"] == "validation/generator 1/2"
-    assert states["22"]["state"] == "pending" and "JobArrayTaskLimit" in states["22"]["where"]
+    rows = {row["seeds"]: row for row in cluster.jobs() if row["submission"].startswith("three")}
+    assert rows["21"]["state"] == "running" and rows["21"]["at"] == "validation/generator 1/2"
+    assert rows["22"]["state"] == "pending" and "JobArrayTaskLimit" in rows["22"]["where"]
 
     attached = cluster.bench("three", THREE, *words)
     until(lambda: "attached to" in cluster.output("three"))
     name = cluster.submission("three").name
-    queue = subprocess.run(["squeue", "-h", "-r", "-o", "%i %T"], check=True, capture_output=True, text=True)
-    assert sorted(line.split()[1] for line in queue.stdout.splitlines()) == ["PENDING", "RUNNING", "RUNNING"]
+    states = slurm("squeue", "--noheader", "--array", "--format=%T").split()
+    assert sorted(states) == ["PENDING", "RUNNING", "RUNNING"]
     subprocess.run(cluster.command("jobs", "cancel", name), check=True)
     for seed in (20, 21):
         cluster.held(seed).unlink()
