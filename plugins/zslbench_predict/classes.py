@@ -39,7 +39,9 @@ def read_classes(
             faults.append(f"{len(missing)} of {width} attributes are missing ({few(missing)})")
         if unknown := [name for name in given if name not in known]:
             hint = did_you_mean(unknown[0], known)
-            faults.append(f"no attribute '{unknown[0]}', {hint}; such columns: {len(unknown)} ({few(unknown)})")
+            faults.append(
+                f"no attribute '{unknown[0]}', {hint}; such columns: {len(unknown)} ({few(unknown)})"
+            )
         if faults:
             raise DataError(path, faults)
         table = table.set_axis(given, axis="columns")[list(known)]
