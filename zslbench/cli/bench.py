@@ -112,8 +112,7 @@ def _emit_plan(bench: Bench, fmt: str) -> None:
         left = len(pending) - len(costs)
         unknown = f"{left} of unknown cost" if left else ""
         note(f"to compute: {', '.join(filter(None, (known, unknown)))}")
-    for text in bench.preview():
-        note(text)
+    echo(*bench.preview() or (), err=True)
     reasons = (cell.reason for cell in bench.cells if cell.reason)
     for reason in dict.fromkeys([*bench.resolved.remarks, *reasons]):
         note(reason)

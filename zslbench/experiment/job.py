@@ -253,11 +253,12 @@ def versions(recipe: Recipe) -> dict[str, str]:
 
 def core_version() -> str:
     """The core's version, and a digest of its numeric code, so that an edited core makes new runs."""
-    return f"{zslbench.__version__} {_core_digest(Path(zslbench.__file__).resolve().parent)}"
+    return f"{zslbench.__version__} {_core_digest(Path(zslbench.__file__))}"
 
 
 @functools.cache
-def _core_digest(core: Path) -> str:
+def _core_digest(package: Path) -> str:
+    core = package.resolve().parent
     files = {
         path.relative_to(core).as_posix(): path
         for layer in NUMERIC_LAYERS

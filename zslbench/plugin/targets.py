@@ -5,10 +5,12 @@ What cannot be imported, or is something else, is a PluginError.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -41,7 +43,9 @@ def load_class(registered: Registered[Component]) -> type[Any]:
         "generator": interfaces.Generator,
         "classifier": interfaces.Classifier,
     }[registered.declaration.kind]
-    with preserved(names=START):
+    # Only a module's first import changes any, and preserving them takes longer than everything else here.
+    module = registered.declaration.target.partition(":")[0]
+    with contextlib.nullcontext() if module in sys.modules else preserved(names=START):
         found: type[Any] = _load_subclass(registered, "target", interface)
     for name, allowed in _choices(interface).items():
         value = inspect.getattr_static(found, name, None)

@@ -116,15 +116,19 @@ def check_content(content: Mapping[str, Any]) -> None:
         aware = False
     if not aware:
         raise ValueError(f"finished: {content['finished']!r:.40} is not a time with its time zone")
-    _check_plain(content, ())
+    _check_plain(content, 0, "")
 
 
-def _check_plain(value: Any, where: tuple[Any, ...]) -> None:
+def _check_plain(value: Any, level: int, where: str) -> None:
     """Check that one can compute with the numbers, and nothing is nested too deeply."""
-    if isinstance(value, dict | list):
-        if len(where) == _LEVELS:
-            raise ValueError(f"{where[0]}: more than {_LEVELS} nested lists and tables")
-        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
-            _check_plain(one, (*where, name))
-    elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
-        raise ValueError(f"{'.'.join(map(str, where))}: not a finite number, or too large")
+    if level == _LEVELS:
+        raise ValueError(f"{where.partition('.')[0]}: more than {_LEVELS} nested lists and tables")
+    for name, one in value.items() if type(value) is dict else enumerate(value):
+        kind = type(one)
+        if kind is str:
+            continue
+        if kind is dict or kind is list:
+            _check_plain(one, level + 1, f"{where}.{name}" if where else str(name))
+        elif (kind is int or kind is float) and not abs(one) <= sys.float_info.max:
+            at = f"{where}.{name}" if where else name
+            raise ValueError(f"{at}: not a finite number, or too large")

@@ -23,6 +23,18 @@ def run_id(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(identity).encode("ascii")).hexdigest()[:16]
 
 
+def run_ids(identity: Mapping[str, Any]) -> Callable[[int], str]:
+    """A function that returns the :func:`run_id` of the identity with another ``seed``, fast."""
+    text = canonical({**identity, "seed": _ANY_SEED})
+    before, found, after = text.partition(f'"seed":{_ANY_SEED}')
+    if not found or str(_ANY_SEED) in after:  # a setting has this very number
+        return lambda seed: run_id({**identity, "seed": seed})
+    return lambda seed: hashlib.sha256(f'{before}"seed":{seed}{after}'.encode("ascii")).hexdigest()[:16]
+
+
+_ANY_SEED = 8_427_361_950_527_314_896
+
+
 def canonical(identity: Mapping[str, Any]) -> str:
     """The text that :func:`run_id` hashes."""
     content = plain_data(identity, "identity", _number)
@@ -47,6 +59,9 @@ def plain_data(
         where: name of ``value`` in messages.
         number: applied to every float and its place in ``value``.
     """
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:  # nearly all there is
+        return value
     if isinstance(value, Enum):
         raise TypeError(f"{where}: {value!r} is an enum; use its value")
     if value is None or isinstance(value, bool):

@@ -131,7 +131,7 @@ def test_the_pool_ends_as_the_loop_does(suite: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_stopped_killed_and_resumed(suite: Any, tmp_path: Path) -> None:
-    mine, store = suite(TRAINED.replace("= 4", "= 300"), seeds=2), tmp_path / "store"
+    mine, store = suite(TRAINED.replace("= 4", "= 60"), seeds=2), tmp_path / "store"
     stopped = command(mine, store)
     wait_for_training(store)
     stopped.send_signal(signal.SIGINT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from itertools import product
@@ -21,7 +21,7 @@ from zslbench.experiment.suites.definition import Row, RowOptions, Suite
 from zslbench.plugin.declarations import FULL, Method, Variant
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.presets import preset_names
-from zslbench.store.identity import run_id
+from zslbench.store.identity import canonical, run_ids
 
 if TYPE_CHECKING:
     from zslbench.training.step import Precision
@@ -90,6 +90,8 @@ class Cell:
     """Estimated cost; None: unknown."""
     group: tuple[Cell, ...] = field(default=(), repr=False)
     """The cells that are trained together, this one included."""
+    same: Cell | None = field(default=None, repr=False)
+    """A cell that differs only in its seed, for what is computed once for all of them."""
 
     @property
     def recipe(self) -> Recipe:
@@ -108,14 +110,25 @@ class Cell:
 
         It is known before any data set is read; an edited plugin makes a new cell.
         """
+        return (self.same or self)._id_of(self.seed)
+
+    @cached_property
+    def _id_of(self) -> Callable[[int], str]:
         precision = {} if self.precision == "float32" else {"precision": self.precision}
-        return run_id(self.definition | precision | {"seed": self.seed, "versions": versions(self.recipe)})
+        return run_ids(self.definition | precision | {"versions": versions(self.recipe)})
 
     @cached_property
     def definition(self) -> dict[str, Any]:
         """What is computed, whatever the seed and the versions."""
+        if self.same is not None:
+            return self.same.definition
         described = requested(self.recipe, self.selection)
         return {"format": CELL_FORMAT, **described, "files": asdict(self.files)}
+
+    @cached_property
+    def cost_key(self) -> str:
+        """Equal for runs of equal cost."""
+        return self.same.cost_key if self.same is not None else cost_key(self.definition)
 
     @property
     def label(self) -> str:
@@ -129,6 +142,15 @@ class Cell:
             "method": line.method, "variant": line.variant, "reading": line.reading,
             "dataset": self.dataset, "selection": self.selection.mode, "seed": self.seed,
         }  # fmt: skip
+
+
+_COMPARED = ("method", "variant", "reading", "components", "settings", "search", "tasks", "selection")
+"""What runs of equal cost share: all of a cell's definition except the seed, the data and the versions."""
+
+
+def cost_key(identity: Mapping[str, Any]) -> str:
+    """Equal for the identities of runs of equal cost, and for the definitions of their cells."""
+    return canonical({name: identity.get(name) for name in _COMPARED})
 
 
 @dataclass(frozen=True)
@@ -175,12 +197,16 @@ def resolve_suite(
         _refuse_unpublished(suite, resolver.declared)
     seeds = {line: row.seeds or suite.seeds for line, row in zip(lines, suite.rows, strict=True)}
     cells = []
+    made: dict[tuple[Line, str, str], Cell] = {}
     for dataset, seed, mode, line in product(suite.datasets, suite.seeds, suite.select, lines):
         if (cell := first.get((line, dataset))) is None or seed not in seeds[line]:
             continue
         # Among several selections, every is for those that do not evaluate after every epoch anyway.
         every = None if mode == "oracle-scripts" and len(suite.select) > 1 else cell.selection.every
-        cells.append(replace(cell, seed=seed, selection=Selection(mode, every)))
+        if (line, dataset, mode) not in made:
+            made[line, dataset, mode] = replace(cell, selection=Selection(mode, every))
+        same = made[line, dataset, mode]
+        cells.append(replace(same, seed=seed, same=same))
     return ResolvedSuite(suite, lines, tuple(cells), tuple(dict.fromkeys(resolver.remarks)))
 
 

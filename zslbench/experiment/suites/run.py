@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -18,11 +19,11 @@ from zslbench.experiment.options import RunOptions
 from zslbench.experiment.suites.cells import CellRecord, CellState, Ledger, SuiteOutcome, stored_outcome
 from zslbench.experiment.suites.definition import Suite, as_list, find_suite
 from zslbench.experiment.suites.executor import RunExecutor, requested_executor
-from zslbench.experiment.suites.lines import PENDING, Cell, ResolvedSuite, Status, resolve_suite
+from zslbench.experiment.suites.lines import PENDING, Cell, ResolvedSuite, Status, cost_key, resolve_suite
 from zslbench.experiment.suites.submission import GroupState, PlannedCell, PlannedGroup, Submission
 from zslbench.plugin.boundary import one_line
 from zslbench.plugin.lookup import Registry
-from zslbench.store.identity import canonical, run_id
+from zslbench.store.identity import canonical, run_id, run_ids
 from zslbench.store.record import RunRecord
 
 
@@ -95,6 +96,17 @@ def prepare(
     return bench
 
 
+@dataclass(frozen=True)
+class _Planned:
+    """What cells that differ only in their seed have in common."""
+
+    identity: Mapping[str, Any]
+    run: Callable[[int], str]
+    """The id of the run with a seed."""
+    data: str
+    """Digest of the data."""
+
+
 _LEDGER_STATES: Mapping[Status, CellState] = {
     "found": "run",
     "done": "run",
@@ -138,11 +150,15 @@ class Bench:
         self.computed = 0
         """Number of runs that were computed, here or by workers."""
         self._done, self._watcher = 0, Watcher()
+        self._started: set[Cell] = set()
+        """Those that workers have begun."""
         self._by_key: dict[tuple[str, str, str, int], Cell] = {}
         self._datasets = datasets or DatasetCache(options.data_root, display.say, options.store_check)
         self._ledger = Ledger(self.store)
-        # The worker of a group estimates nothing.
-        self._costs = Costs(() if group else self.store.records(), self.mode)
+        # The worker of a group estimates nothing. Each run is opened once: there may be thousands.
+        self._records = {} if group else {one.info.id: one for one in self.store.records()}
+        self._costs = Costs(self._records.values(), self.mode)
+        self._identities: dict[tuple[Cell, int], _Planned] = {}
         self._ended: dict[Cell, JobResult] = {}
         """Cells that were computed together with an earlier one."""
         if group is not None:
@@ -185,12 +201,12 @@ class Bench:
 
     def _decide(self, cell: Cell, faults: dict[int, Exception]) -> None:
         known = self._ledger.find(cell.id)
-        record = self.store.find(known.run) if known is not None and known.run is not None else None
+        record = self._find(known.run) if known is not None and known.run is not None else None
         recipe = id(cell.recipe)  # a faulty data set is not read again for each seed
         try:
             if recipe in faults:
                 raise faults[recipe]
-            identity = self._job(cell).identity()
+            planned = self._planned(cell)
         except Exception as error:
             faults[recipe] = error
             if record is not None:
@@ -200,12 +216,14 @@ class Bench:
                 cell.status = "no data" if isinstance(error, MissingData) else "cannot run"
                 cell.reason, cell.error = message_of(error), error
             return
-        cell.run, cell.data = run_id(identity), run_id(identity["data"])
+        cell.run, cell.data = planned.run(cell.seed), planned.data
         if self.force:
             return
-        if self.store.find(cell.run) is not None:
+        if self._find(cell.run) is not None:
             cell.status = "found"
-        elif record is not None and same_figures(record.info.identity, identity):
+        elif record is not None and same_figures(
+            record.info.identity, {**planned.identity, "seed": cell.seed}
+        ):
             cell.status, cell.run = "found", record.info.id
         elif self.store.is_running(cell.run):
             cell.status, cell.reason = "running elsewhere", "another process is computing it"
@@ -215,6 +233,18 @@ class Bench:
                 cell.status, cell.reason = "interrupted", "it was started before; --only-missing skips it"
         elif known and known.state == "failed" and known.data == cell.data and not self.retry_failed:
             cell.status, cell.reason = "failed before", known.message
+
+    def _planned(self, cell: Cell) -> _Planned:
+        """The identity of a cell's run. The data set is read for the first of several cells."""
+        key = (cell.same or cell, len(cell.group))
+        if key not in self._identities:
+            identity = self._job(cell).identity()
+            self._identities[key] = _Planned(identity, run_ids(identity), run_id(identity["data"]))
+        return self._identities[key]
+
+    def _find(self, run: str) -> RunRecord | None:
+        """A finished run, as it was when the planning began."""
+        return self._records.get(run) or self.store.find(run)
 
     def _job(self, cell: Cell) -> Job:
         dataset, data = self._datasets.load(cell.recipe, cell.files, cell.named)
@@ -323,8 +353,9 @@ class Bench:
             return None if total is None else total / workers
 
         if state.state != "stopped" or result is not None:
-            if cell.status != "running":
-                cell.status = "running"
+            cell.status = "running"
+            if cell not in self._started:
+                self._started.add(cell)
                 self._watcher.started(cell, left())
         elif cell.status == "running":
             cell.status = "to resume"
@@ -411,29 +442,25 @@ def same_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return figures(one) == figures(other)
 
 
-_COMPARED = ("method", "variant", "reading", "components", "settings", "search", "tasks", "selection")
-"""What runs of equal cost share: all of a cell's definition except the seed, the data and the versions."""
-
-
 class Costs:
     """Estimated time of cells in seconds, from runs of the store on the same kind of device."""
 
     def __init__(self, records: Iterable[RunRecord], mode: ExecutionMode) -> None:
         self._seconds: dict[str | None, list[float]] = {}
-        """By :func:`_cost_key`; those measured here also by data set, and all of them under None."""
+        """By :func:`cost_key`; those measured here also by data set, and all of them under None."""
         for one in records:
             seconds = one.environment.get("seconds")
             device = (one.info.identity.get("execution") or {}).get("device")
             if isinstance(seconds, (int, float)) and device == mode.device and not one.info.resumed:
-                self._seconds.setdefault(_cost_key(one.info.identity), []).append(float(seconds))
+                self._seconds.setdefault(cost_key(one.info.identity), []).append(float(seconds))
 
     def known(self, cell: Cell) -> float | None:
         """The mean of equal runs in the store; None: there is none."""
-        return self._mean(_cost_key(cell.definition))
+        return self._mean(cell.cost_key)
 
     def measured(self, cell: Cell, seconds: float) -> None:
         """Add a cell that has just been computed."""
-        for key in (_cost_key(cell.definition), cell.dataset, None):
+        for key in (cell.cost_key, cell.dataset, None):
             self._seconds.setdefault(key, []).append(seconds)
 
     def estimate(self, cells: Sequence[Cell]) -> float | None:
@@ -441,15 +468,15 @@ class Costs:
 
         Each one costs the mean of equal runs, else of those measured on its data set, else of all.
         """
-        each = [self._mean(_cost_key(cell.definition), cell.dataset, None) for cell in cells]
-        return None if None in each else sum((one for one in each if one is not None), 0.0)
+        total = 0.0
+        for (key, dataset), count in Counter((cell.cost_key, cell.dataset) for cell in cells).items():
+            if (one := self._mean(key, dataset, None)) is None:
+                return None
+            total += count * one
+        return total
 
     def _mean(self, *keys: str | None) -> float | None:
         return next((fmean(self._seconds[key]) for key in keys if key in self._seconds), None)
-
-
-def _cost_key(identity: Mapping[str, Any]) -> str:
-    return canonical({name: identity.get(name) for name in _COMPARED})
 
 
 @contextmanager
