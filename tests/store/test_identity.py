@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from zslbench.store.identity import run_id
+from zslbench.store import identity
+from zslbench.store.identity import run_id, run_ids
 
 
 class Colour(enum.StrEnum):
@@ -85,3 +86,13 @@ def test_keys_must_be_text_and_numbers_finite() -> None:
     for bad in (math.nan, math.inf, -math.inf):
         with pytest.raises(ValueError, match=r"identity\['a'\]: -?(nan|inf)"):
             run_id({"a": bad})
+
+
+def test_ids_for_each_seed_are_those_of_the_whole_identity() -> None:
+    nested = {"settings": {"seed": 3, "x": [1, 2.5, None]}, "seed": 0, "a": {"seed": 0}}
+    awkward = {**nested, "zone": {"seed": identity._ANY_SEED}}
+    for one in (nested, awkward, {"z": 1}):
+        ids = run_ids(one)
+        assert [ids(seed) for seed in (0, 1, 2**63 - 1)] == [
+            run_id({**one, "seed": seed}) for seed in (0, 1, 2**63 - 1)
+        ]

@@ -162,6 +162,7 @@ class _Pool:
     def run(self, watch: Watch, stopped: Callable[[], bool]) -> None:
         for one in self.workers:
             one.start()
+        looked = time.monotonic()
         while not watch(self.submission):
             if stopped():
                 raise Interrupted("stopped")
@@ -170,7 +171,9 @@ class _Pool:
                 if one.process is not None and (code := one.process.poll()) is not None:
                     self._left(one, one.process, code, states)
             self._restart(states)
-            time.sleep(POLL)
+            # Thousands of groups take longer to look at: then less often.
+            time.sleep(max(POLL, 5 * (time.monotonic() - looked)))
+            looked = time.monotonic()
         self._finish()
 
     def _left(
