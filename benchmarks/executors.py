@@ -295,8 +295,8 @@ def blocks(found: Mapping[str, list[dict[str, Any]]], options: argparse.Namespac
             markdown(rows),
             "Where a network file system would be the limit is an estimate, not a measurement. Planning and "
             "the table open two small files for each finished cell, its entry in the ledger and its run, one "
-            "after the other: with three round trips of 0.5 ms for each file, 10,000 cells take about 30 s. A "
-            "look at the workers lists one folder, and reads only the states of groups that have not ended. "
+            "after the other: with three round trips of 0.5 ms for each file, 10,000 cells take about 30 s. "
+            "A look at the workers lists one folder, and reads only states of groups that have not ended. "
             "Workers that take their groups from the plan share one lock for a moment: at 5 ms for it, 200 "
             "groups a second can be handed out, and 200 workers with runs of a minute need 3.",
         ]
