@@ -50,20 +50,22 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder, self.hold = folder, folder / "hold"
         self.hold.mkdir()
-        self.store = Store(folder / "store")
+        self.store, self.alone = Store(folder / "store"), Store(folder / "alone")
         self.started: list[subprocess.Popen[bytes]] = []
 
     def held(self, seed: int) -> Path:
         """The file that makes tf-vaegan with this seed wait at the end of an epoch."""
         return self.hold / f"tf-vaegan-{seed}"
 
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "zslbench", *words, "--store", str(self.store.root)]
+    def command(self, *words: str, store: Store | None = None) -> list[str]:
+        return [sys.executable, "-m", "zslbench", *words, "--store", str((store or self.store).root)]
 
-    def bench(self, name: str, content: str, *words: str) -> subprocess.Popen[bytes]:
+    def bench(
+        self, name: str, content: str, *words: str, store: Store | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start ``zslbench bench``; its messages are in the file ``<name>.out``."""
         (self.folder / f"{name}.toml").write_text(content)
-        command = self.command("bench", f"{name}.toml", "--device", "cpu", *words)
+        command = self.command("bench", f"{name}.toml", "--device", "cpu", *words, store=store)
         with (self.folder / f"{name}.out").open("ab") as out:
             process = subprocess.Popen(command, cwd=self.folder, stdout=out, stderr=out)
         self.started.append(process)
@@ -150,10 +152,9 @@ def cluster(real_slurm: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def alone(cluster: Cluster) -> Store:
     """The store of the twelve runs in one process, without SLURM."""
-    store = cluster.folder / "alone"
-    process = cluster.bench("alone", TWELVE, "--threads", "1", "--store", str(store))
+    process = cluster.bench("alone", TWELVE, "--threads", "1", store=cluster.alone)
     assert cluster.ends(process) == 1  # four runs diverge
-    return Store(store)
+    return cluster.alone
 
 
 @pytest.fixture(scope="module")
