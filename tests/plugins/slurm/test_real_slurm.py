@@ -199,7 +199,8 @@ def test_the_suite_ends_as_it_does_alone_bit_for_bit(ended: Cluster, alone: Stor
     assert len(expected) == 8 and set(found) >= set(expected)
     for run, record in expected.items():
         assert repr(figures(found[run])) == repr(figures(record))
-    assert ended.store.unfinished() == []
+    left, expected_left = ({one.id for one in store.unfinished()} for store in (ended.store, alone))
+    assert left == expected_left  # the checkpoints of those that diverge
 
 
 def test_runs_that_were_interrupted_resumed_from_a_checkpoint(ended: Cluster) -> None:
