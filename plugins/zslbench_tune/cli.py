@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from zslbench.cli import COUNT, SEEDS, fitting_options, format_option, machine_options, note
+from zslbench.cli import COUNT, SEEDS, fitting_options, format_option, machine_options, note, options_of
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -42,7 +42,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--journal",
     type=_FILE,
-    help="The study's file (SQLite, on a local disk), which several processes can share. Default: one in the "
+    help="The study's file, which processes on several machines can share. Default: one in the "
     "store specific to this search.",
 )
 @click.option(
@@ -60,6 +60,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     show_default=True,
     help="median: end trials early that are below the median of the others at the same epoch.",
 )
+@options_of("executor", "executor_options")
 @fitting_options
 @machine_options
 @format_option

@@ -93,10 +93,9 @@ class Search:
 
     @property
     def file(self) -> Path:
-        """The study's SQLite file."""
-        return (
-            Path(self.journal or self.store / STUDIES / f"{path_name(self.name)}.db").expanduser().absolute()
-        )
+        """The study's journal."""
+        default = self.store / STUDIES / f"{path_name(self.name)}.journal"
+        return Path(self.journal or default).expanduser().absolute()
 
     @property
     def metric(self) -> Metric:
@@ -182,9 +181,14 @@ def resolve_search(
     seeds: int | Sequence[int],
     variant: str | None,
     journal: str | Path | None,
+    elsewhere: bool = False,
     **options: Any,
 ) -> Search:
-    """Resolve a search and load its data; arguments and errors are those of :func:`~.tune.tune`."""
+    """Resolve a search and load its data; arguments and errors are those of :func:`~.tune.tune`.
+
+    Args:
+        elsewhere: other machines compute, so this one need not have their GPU.
+    """
     given = SearchOptions(**options)
     known = registry()
     recipe = resolve(
@@ -200,7 +204,7 @@ def resolve_search(
     store.prepare()
     loaded, provenance = DatasetCache(given.data_root, display.say, "now").load(recipe, given.files)
     recipe = evaluable(recipe, loaded, validates=True)
-    job = Job(recipe, loaded, provenance, numbers[0], selection, given.mode())
+    job = Job(recipe, loaded, provenance, numbers[0], selection, given.mode(elsewhere))
     return Search(job, numbers, space, store.root, journal, display, sampling)
 
 

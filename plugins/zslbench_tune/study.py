@@ -1,8 +1,9 @@
-"""A study: one SQLite file of Optuna's, in which any number of processes compute trials.
+"""A study: a journal of Optuna's, one file in which any number of processes on any machines compute trials.
 
-Optuna's heartbeat shows which trials have a living process. A trial that was interrupted, or whose process
-was killed, has failed without a reason: it is enqueued again with the same values and resumes from its
-checkpoints. Trials start one at a time, under a lock, so a study never has more than requested.
+Each process holds a lock while it computes, and its trials name it: a running trial whose lock is free
+belongs to a dead process. A trial that was interrupted, or whose process was killed, has failed without a
+reason: it is enqueued again with the same values and resumes from its checkpoints. Trials start one at a
+time, under a lock, so a study never has more than requested.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import json
 import os
 import platform
-import sqlite3
+import secrets
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from zslbench.errors import Interrupted, MissingExtra, SettingsError, ZslbenchError
 from zslbench.plugin import one_line
@@ -33,10 +34,9 @@ try:
     import optuna
     import tomlkit  # noqa: F401  (for the preset, which is written last)
     from optuna.exceptions import ExperimentalWarning, OptunaError, UpdateFinishedTrialError
-    from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback as Retry, fail_stale_trials
+    from optuna.storages import JournalStorage, RetryHeartbeatStaleTrialCallback as Retry
+    from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
     from optuna.trial import FrozenTrial, Trial, TrialState
-    from sqlalchemy import URL
-    from sqlalchemy.exc import SQLAlchemyError
 except ImportError:
     raise MissingExtra(
         "tuning needs optuna 4.9 or later and tomlkit, which are not installed: pip install 'zslbench[tune]'"
@@ -63,12 +63,11 @@ PRUNERS: dict[str, Callable[[], optuna.pruners.BasePruner]] = {
     "median": partial(optuna.pruners.MedianPruner, n_startup_trials=5),
 }
 
-HEARTBEAT_SECONDS = 10
-GRACE_SECONDS = 60
-"""A trial without a heartbeat for this long belongs to a dead process."""
+WORKER = "worker"
+"""A trial's attribute with the name of the process that computes it."""
 POLL_SECONDS = 0.5
-_LOCK_SECONDS = 60
-"""How long a process waits while another one writes."""
+_LONGEST = 1 << 20
+"""Bytes of a journal's first line."""
 _SHOWN = 3
 """Differences between two searches in a message."""
 
@@ -86,6 +85,10 @@ class Study:
     optuna: optuna.Study
     search: Search
     lock: FileLock
+    """Held while a trial starts."""
+    worker: str
+    """The name of this process."""
+    _announced: set[int] | None = None
 
     def _trials(self) -> list[FrozenTrial]:
         return self.optuna.get_trials(deepcopy=False)
@@ -114,7 +117,6 @@ class Study:
             Interrupted: stopped on request; the same search resumes the current trial.
         """
         search, wanted = self.search, self.search.sampling.trials
-        announced: set[int] | None = None
         waiting = False
         while not search.stop_requested():
             with contextlib.ExitStack() as claim:
@@ -123,7 +125,7 @@ class Study:
                 # Counted first: trials end without the lock, and one that ends now must be in one of the two.
                 running = sum(trial.state == TrialState.RUNNING for trial in self._trials())
                 results = self.results()
-                announced = self._announce(results, announced)
+                self._announce(results)
                 if len(results) >= wanted:
                     return results
                 if len(results) + running < wanted:
@@ -136,8 +138,15 @@ class Study:
             time.sleep(POLL_SECONDS)
         raise Interrupted("stopped on request; the same command resumes the search")
 
-    def _announce(self, results: Sequence[TrialResult], announced: set[int] | None) -> set[int]:
+    def is_complete(self) -> bool:
+        """Whether there are enough trials; computes none, and says how those of other processes ended."""
+        results = self.results()
+        self._announce(results)
+        return len(results) >= self.search.sampling.trials
+
+    def _announce(self, results: Sequence[TrialResult]) -> None:
         """Say how trials ended, those of other processes included; at first only how many there are."""
+        announced = self._announced
         say, best = self.search.display.say, min(results, key=lambda one: one.rank, default=None)
         summary = f" (best: trial {best.number}, {best.figure})" if best and best.state == "done" else ""
         if announced is None and results:
@@ -151,15 +160,28 @@ class Study:
                     "failed": f"failed: {one.reason}",
                 }
                 say(f"trial {one.number}: {outcome[one.state]}{summary}")
-        return {one.number for one in results}
+        self._announced = {one.number for one in results}
 
     def _retry_abandoned(self) -> None:
-        fail_stale_trials(self.optuna)
+        for trial in self._trials():
+            if trial.state == TrialState.RUNNING and not self._is_alive(trial.user_attrs.get(WORKER)):
+                # It may have ended since it was read.
+                self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         trials = self._trials()
         retried = {number for trial in trials for number in Retry.retry_history(trial)}
         for trial in trials:
             if _is_abandoned(trial) and trial.number not in retried:
                 Retry()(self.optuna, trial)
+
+    def _is_alive(self, worker: str | None) -> bool:
+        """Whether a process still computes. One that did not name itself died while it held the claim."""
+        if worker is None or not (file := _worker_lock(self.search.file, worker)).exists():
+            return False
+        try:
+            with FileLock(file, thread_local=False, timeout=0):
+                return False
+        except Timeout:
+            return True
 
     def _compute_next(self, claim: contextlib.ExitStack, progress: str) -> None:
         """Start the next trial, release ``claim``, and compute the trial."""
@@ -173,7 +195,7 @@ class Study:
 
         def compute(trial: Trial) -> float:
             nonlocal taken_over
-            trial.set_user_attr("worker", f"{platform.node()} {os.getpid()}")
+            trial.set_user_attr(WORKER, self.worker)
             choices = self.search.space.suggest(trial)
             claim.close()
             try:
@@ -234,54 +256,77 @@ def open_study(search: Search) -> Iterator[Study]:
         SettingsError: the file is not a study, or belongs to another search; lists the differences.
         ZslbenchError: the file cannot be read or written.
     """
-    path, storage = search.file, None
-    with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # heartbeat and retries
+    path = search.file
+    with (
+        contextlib.ExitStack() as held,
+        warnings.catch_warnings(action="ignore", category=ExperimentalWarning),
+    ):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path.with_name(f"{path.name}.lock"), thread_local=False)
-            with lock:
-                _check_file(path)
-                storage = RDBStorage(
-                    URL.create("sqlite", database=str(path)).render_as_string(),
-                    engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}},
-                    heartbeat_interval=HEARTBEAT_SECONDS,
-                    grace_period=GRACE_SECONDS,
-                )
+            claim = FileLock(path.with_name(f"{path.name}.claim"), thread_local=False)
+            writing = JournalFileSymlinkLock(str(path))  # as other programs of Optuna's use it
+            with claim:
+                _check_file(path, writing)
+                backend = JournalFileBackend(str(path), writing)
                 study = optuna.create_study(
-                    storage=storage, study_name=STUDY, direction="maximize", load_if_exists=True
+                    storage=JournalStorage(backend),
+                    study_name=STUDY,
+                    direction="maximize",
+                    load_if_exists=True,
                 )
                 text = json.dumps(search.identity, sort_keys=True)
                 if IDENTITY not in study.user_attrs:
                     study.set_user_attr(IDENTITY, text)
-        except (OSError, OptunaError, SQLAlchemyError, sqlite3.Error, RuntimeError) as error:
+            worker = f"{platform.node()}-{os.getpid()}-{secrets.token_hex(3)}"
+            file = _worker_lock(path, worker)
+            file.parent.mkdir(exist_ok=True)
+            held.enter_context(FileLock(file, thread_local=False))
+            held.callback(file.unlink, missing_ok=True)
+        except (OSError, OptunaError, RuntimeError) as error:
             raise ZslbenchError(f"study {path}: cannot be opened ({one_line(error)})") from None
-        try:
-            if (known := study.user_attrs[IDENTITY]) != text:
-                differences = _differences(parse_json(known), parse_json(text))
-                more = "; ..." if len(differences) > _SHOWN else ""
-                raise SettingsError(
-                    f"study {path} belongs to another search ({'; '.join(differences[:_SHOWN])}{more}): "
-                    "choose another file, or omit --journal"
-                )
-            yield Study(study, search, lock)
-        finally:
-            storage.remove_session()
-            storage.engine.dispose()
+        except (ValueError, KeyError, TypeError) as error:
+            raise SettingsError(
+                f"study {path}: not a study, or damaged ({one_line(error)}); choose another file"
+            ) from None
+        if (known := study.user_attrs[IDENTITY]) != text:
+            differences = _differences(parse_json(known), parse_json(text))
+            more = "; ..." if len(differences) > _SHOWN else ""
+            raise SettingsError(
+                f"study {path} belongs to another search ({'; '.join(differences[:_SHOWN])}{more}): "
+                "choose another file, or omit --journal"
+            )
+        yield Study(study, search, claim, worker)
 
 
-def _check_file(path: Path) -> None:
-    """Refuse a file that is not a study: Optuna would create its tables in any database."""
+def _worker_lock(study: Path, worker: str) -> Path:
+    return study.with_name(f"{study.name}.workers") / f"{worker}.lock"
+
+
+def _check_file(path: Path, writing: JournalFileSymlinkLock) -> None:
+    """Refuse a file that is no study, before anything is written; cut off what a full disk left of a line.
+
+    Raises:
+        SettingsError: it is another file.
+    """
     if not path.exists() or not (path.is_dir() or path.stat().st_size):
         return
+    with path.open("rb") as file:
+        first = file.readline(_LONGEST)
+    if first.startswith(b"SQLite format 3"):
+        raise SettingsError(f"study {path}: an SQLite file, as earlier versions wrote; choose another file")
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
-    except sqlite3.DatabaseError as error:
-        if path.is_dir():
-            raise
-        raise SettingsError(f"study {path}: not an SQLite file ({error}); choose another file") from None
-    if tables and "trial_heartbeats" not in tables:
-        raise SettingsError(f"study {path}: belongs to another program; choose another file")
+        if parse_json(first)["study_name"] != STUDY:
+            raise ValueError("of another program")
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"study {path}: not a study ({one_line(error)}); choose another file") from None
+    writing.acquire()
+    try:
+        with path.open("r+b") as file:
+            content = file.read()
+            if not content.endswith(b"\n"):
+                file.truncate(content.rfind(b"\n") + 1)
+    finally:
+        writing.release()
 
 
 def _differences(study: Mapping[str, Any], search: Mapping[str, Any]) -> list[str]:

@@ -7,17 +7,19 @@ import functools
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.errors import SettingsError, ZslbenchError, did_you_mean
-from zslbench.experiment import SearchOptions, takes
+from zslbench.experiment import MachineOptions, SearchOptions, takes
 from zslbench_tune.space import SearchSpec
 
 if TYPE_CHECKING:
-    from zslbench.experiment import Display
+    from zslbench.experiment import Display, RunExecutor, RunOptions, Submission
     from zslbench_tune.result import Tuning
     from zslbench_tune.search import Search
+    from zslbench_tune.study import Study
 
 _STOP_SECONDS = 60.0
 """How long a worker process may take to stop at a checkpoint before it is killed."""
@@ -38,6 +40,8 @@ def tune(
     sampler: str = "tpe",
     sampler_seed: int = 0,
     pruner: str = "none",
+    executor: str = "local",
+    executor_options: Mapping[str, str] | None = None,
     display: Display | None = None,
     **options: Any,
 ) -> Tuning:
@@ -55,9 +59,11 @@ def tune(
         seeds: a number n for seeds 0 to n-1, or a list of seeds.
         journal: the study's file; None: one in the store for exactly this search.
         output: the preset's file; None: next to the study.
-        workers: processes that compute trials, including this one.
+        workers: processes that compute trials, including this one unless an executor runs them.
         sampler: ``tpe`` or ``random``. With one worker, the same search tries the same settings.
         pruner: ``none``, or ``median``: end trials early that are below the median at the same epoch.
+        executor: ``local``, or one that runs the workers on other machines, such as ``slurm``, with its own
+            ``executor_options``. This process then only waits, and the same call attaches to its workers.
 
         options: those of :func:`zslbench.run` except ``replicas`` and ``track``. ``settings`` apply to every
             trial. ``epochs`` is the length of the schedule: every trial is trained that long, and its best
@@ -69,7 +75,7 @@ def tune(
         ZslbenchError: no trial has a value, or anything else that the caller can correct.
         Interrupted: stopped on request; the same call resumes the search.
     """
-    from zslbench.experiment import Quiet, stop_requests
+    from zslbench.experiment import Quiet, RunOptions, stop_requests
     from zslbench_tune.result import Tuning, check_output, write_preset
     from zslbench_tune.search import Sampling, resolve_search
     from zslbench_tune.study import PRUNERS, SAMPLERS, open_study
@@ -79,32 +85,90 @@ def tune(
             raise SettingsError(f"{name} '{value}', {did_you_mean(value, known)}")
     if min(trials, workers) < 1:
         raise SettingsError(f"{trials} trials on {workers} workers: both must be at least 1")
-    resolving: Any = functools.partial(
-        resolve_search,
-        sampling=Sampling(trials, sampler, sampler_seed, pruner),
-        method=method,
-        dataset=dataset,
-        search=search,
-        seeds=seeds,
-        variant=variant,
-        journal=journal,
-        **options,
-    )
     display = display or Quiet()
-    resolved = resolving(display)
+    remote = _remote(RunOptions(executor=executor, executor_options=executor_options, **_machine(options)))
+    if remote is not None:
+        options |= _machine(vars(remote.worker_options()))
+    sampling = Sampling(trials, sampler, sampler_seed, pruner)
+    arguments: dict[str, Any] = {
+        "method": method, "dataset": dataset, "search": search, "seeds": seeds, "variant": variant,
+        "journal": journal, **options,
+    }  # fmt: skip
+    resolving: Any = functools.partial(resolve_search, sampling=sampling, **arguments)
+    resolved = resolving(display, elsewhere=remote is not None)
     preset = (Path(output) if output else resolved.file.with_suffix(".toml")).expanduser().absolute()
     with open_study(resolved) as study:
         check_output(preset, resolved.name)
         display.say(f"search {resolved.name}: {resolved.space}")
-        with (
-            stop_requests(display.say) as resolved.stop_requested,
-            _worker_processes(workers - 1, resolving),
-        ):
-            results = study.compute()
+        if remote is not None:
+            arguments |= {"sampling": vars(sampling), "journal": str(resolved.file)}
+            _run_remotely(remote, workers, study, arguments, display.say)
+        else:
+            with (
+                stop_requests(display.say) as resolved.stop_requested,
+                _worker_processes(workers - 1, resolving),
+            ):
+                study.compute()
+        results = study.results()
     resolved.job.require_sound_data()
     best = write_preset(preset, resolved, results)
     key, space = resolved.metric.key, resolved.space.as_dict()
     return Tuning(resolved.name, key, tuple(results), best, preset, resolved.file, space)
+
+
+def _machine(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that are :class:`MachineOptions`."""
+    return {one.name: options[one.name] for one in fields(MachineOptions) if one.name in options}
+
+
+def _remote(options: RunOptions) -> RunExecutor | None:
+    """The executor that runs workers on other machines; None: this one does.
+
+    Raises:
+        SettingsError: it runs them on this machine, which ``workers`` does.
+    """
+    from zslbench.experiment import requested_executor
+    from zslbench.plugin import registry
+
+    found = requested_executor(options, registry())
+    if found is not None and not found.remote:
+        raise SettingsError(
+            f"executor '{options.executor}': a search on this machine takes --workers instead"
+        )
+    return found
+
+
+def _run_remotely(
+    executor: RunExecutor,
+    workers: int,
+    study: Study,
+    arguments: Mapping[str, Any],
+    say: Callable[[str], None],
+) -> None:
+    """Let an executor run workers until the study has enough trials.
+
+    Raises:
+        ZslbenchError: all of them have ended before that.
+    """
+    from zslbench.experiment import Submission
+
+    if study.is_complete():
+        return
+    store, name = executor.options.open_store(), f"tune-{study.search.name}"
+    submission = Submission.of_workers(
+        store, name, executor.options, "zslbench_tune.worker", arguments, workers
+    )
+
+    def watch(watched: Submission) -> bool:
+        states = watched.states().values()
+        return study.is_complete() or sum(one.state == "ended" for one in states) == len(watched.groups)
+
+    executor.execute(submission, watch, say)
+    if not study.is_complete():
+        raise ZslbenchError(
+            f"{submission.name}: its workers ended before the study had enough trials; 'zslbench jobs --all' "
+            "shows why, and the same command goes on"
+        )
 
 
 @contextlib.contextmanager

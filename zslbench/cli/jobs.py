@@ -91,15 +91,15 @@ def _rows(submission: Submission) -> Iterator[dict[str, Any]]:
     queue = {} if _has_ended(submission) else _executor(submission).queue(submission)
     for group in submission.groups:
         state = states.get(group.number)
-        first = group.cells[0]
+        first = group.cells[0] if group.cells else None
         ended = state is not None and state.state == "ended"
         yield {
             "submission": submission.name,
             "group": group.number,
-            "line": first.line,
-            "data set": first.dataset,
-            "selection": first.selection,
-            "seeds": ", ".join(str(cell.seed) for cell in group.cells if cell.wanted),
+            "line": first.line if first else group.label,
+            "data set": first and first.dataset,
+            "selection": first and first.selection,
+            "seeds": ", ".join(str(cell.seed) for cell in group.cells if cell.wanted) or None,
             "state": _state(group, state),
             "at": _progress(state),
             "where": (state.host if state else None)
@@ -114,6 +114,8 @@ def _state(group: PlannedGroup, state: GroupState | None) -> str:
         return "pending"
     if state.state != "ended":
         return "silent" if state.lost else state.state
+    if not group.cells:
+        return "failed" if state.reason else _FINISHED
     ends = Counter(cell["status"] for _, cell in _wanted(group, state))
     if set(ends) <= {"done", "found"}:
         return _FINISHED
@@ -142,7 +144,9 @@ def _failures(submission: Submission) -> Iterator[str]:
         if (state := states.get(group.number)) is None:
             continue
         failed = [(planned, cell) for planned, cell in _wanted(group, state) if cell["status"] == "failed"]
-        for one, cell in failed:
-            yield f"failed: {one.line} on {one.dataset}, {one.selection}, seed {one.seed}: {cell['reason']}"
-        if failed and state.log:
+        lines = [f"failed: {one.label}: {cell['reason']}" for one, cell in failed]
+        if not group.cells and state.state == "ended" and state.reason:
+            lines = [f"failed: {submission.name}, {group.label}: {state.reason}"]
+        yield from lines
+        if lines and state.log:
             yield f"  the end of {state.log}: {last_lines(Path(state.log), _LINES)}"

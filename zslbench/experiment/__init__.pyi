@@ -34,13 +34,19 @@ from .published import (
 from .recipe import Part as Part, Recipe as Recipe, label_text as label_text, resolve as resolve
 from .suites.cells import Entry as Entry, SuiteOutcome as SuiteOutcome, suite_outcome as suite_outcome
 from .suites.definition import Suite as Suite, find_suite as find_suite, suite_names as suite_names
-from .suites.executor import RunExecutor as RunExecutor, Watch as Watch
+from .suites.executor import (
+    RunExecutor as RunExecutor,
+    Watch as Watch,
+    requested_executor as requested_executor,
+)
 from .suites.lines import Line as Line
 from .suites.submission import (
     GroupState as GroupState,
     PlannedCell as PlannedCell,
     PlannedGroup as PlannedGroup,
+    Report as Report,
     Submission as Submission,
     last_lines as last_lines,
     submissions as submissions,
 )
+from .suites.worker import ReportingDisplay as ReportingDisplay

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from tiny import TOY, TRAINED, content
 
 import zslbench.experiment.datasets
@@ -75,7 +77,8 @@ def test_the_same_search_is_the_same_trials(tune: Any) -> None:
 @pytest.mark.slow
 def test_median_pruning(tune: Any) -> None:
     found = tune(trials=16, seeds=2, pruner="median")
-    study = optuna.load_study(study_name="zslbench", storage=f"sqlite:///{found.journal}")
+    storage = JournalStorage(JournalFileBackend(str(found.journal)))
+    study = optuna.load_study(study_name="zslbench", storage=storage)
     firsts: list[float] = []  # of trials that were not pruned
     for trial, one in zip(study.trials, found.trials, strict=True):
         first = trial.intermediate_values[0]

@@ -47,7 +47,7 @@ def main(store: Path, what: str) -> None:
     original = Search.value
 
     def together(self: Any, *arguments: Any) -> Any:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         (store / f"started-{os.getpid()}").touch()
         while len(list(store.glob("started-*"))) < 2:
             if time.monotonic() > deadline:

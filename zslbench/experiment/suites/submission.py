@@ -78,7 +78,7 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class PlannedGroup:
-    """Cells that are trained together, or a single one."""
+    """Cells that are trained together, or a single one; none in a submission of another kind of worker."""
 
     number: int
     cells: tuple[PlannedCell, ...]
@@ -88,6 +88,8 @@ class PlannedGroup:
     @property
     def label(self) -> str:
         """For readers: ``"sc-egg on toy, val, seeds 0, 1"``."""
+        if not self.cells:
+            return f"worker {self.number}"
         first = self.cells[0]
         lines = ", ".join(dict.fromkeys(one.line for one in self.cells))
         seeds = ", ".join(str(one.seed) for one in self.cells if one.wanted)
@@ -171,14 +173,44 @@ class Submission:
         given = {name: getattr(options, name) for name in RunOptions.__dataclass_fields__}
         given |= {"data_root": _text(given["data_root"]), "store": str(store.root)}
         asked = {"suite": suite.dump(), "options": given, "across lines": across_lines, "force": force}
+        return cls._new(store, suite.name, options.executor, asked, groups)
+
+    @classmethod
+    def of_workers(
+        cls,
+        store: Store,
+        name: str,
+        options: RunOptions,
+        module: str,
+        arguments: Mapping[str, Any],
+        count: int,
+    ) -> Submission:
+        """The submission of workers that compute something else than cells: ``count`` groups, one for each.
+
+        Args:
+            module: run with the command line of a worker, ``python -m <module> FOLDER --group N --log FILE``.
+                It tells with :class:`Report` how far it is.
+            arguments: what its workers need to know, as JSON data.
+        """
+        asked = {
+            "worker": [module], "arguments": arguments, "executor_options": options.executor_options,
+            "workers": count, "across lines": False, "force": False,
+        }  # fmt: skip
+        groups = [PlannedGroup(number, ()) for number in range(count)]
+        return cls._new(store, name, options.executor, asked, groups)
+
+    @classmethod
+    def _new(
+        cls, store: Store, name: str, executor: str, asked: Mapping[str, Any], groups: Sequence[PlannedGroup]
+    ) -> Submission:
         asked = json.loads(json.dumps(asked, default=str))  # noqa: TID251 (just written)
         created = datetime.now(UTC)
-        slug = re.sub("[^a-z0-9]+", "-", suite.name.lower()).strip("-")[:40] or "suite"
+        slug = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "suite"
         content = {
             **asked,
             "format": PLAN_FORMAT,
             "key": run_id(asked),
-            "executor": options.executor,
+            "executor": executor,
             "created": created.isoformat(timespec="seconds"),
             "working folder": str(Path.cwd()),
             "groups": [[[list(vars(cell).values()) for cell in one.cells], one.seconds] for one in groups],
@@ -214,6 +246,11 @@ class Submission:
         given = self._content["options"]
         return RunOptions(**given | {"executor": "local", "workers": None, "gpus": None})
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those of :meth:`of_workers`."""
+        return dict(self._content["arguments"])
+
     def write(self) -> None:
         """Make its folder."""
         with explained(self.store.root, "write the run store"):
@@ -226,7 +263,8 @@ class Submission:
         Args:
             log: where its output goes, for those who look at its state.
         """
-        words = [sys.executable, "-P", "-m", "zslbench", "work", str(self.folder)]
+        worker = self._content.get("worker", ["zslbench", "work"])
+        words = [sys.executable, "-P", "-m", *worker, str(self.folder)]
         words += [word for one in groups for word in ("--group", str(one))]
         return words if log is None else [*words, "--log", str(log)]
 
@@ -272,6 +310,8 @@ def submissions(store: Store) -> list[Submission]:
     """The submissions in a store, the latest first; with a warning for each damaged one."""
     found = []
     for name in _names(store.root / "jobs"):
+        if not (store.root / "jobs" / name / "plan.json").exists():  # another process is just making it
+            continue
         try:
             found.append(Submission.open(store.root / "jobs" / name))
         except ZslbenchError as error:

@@ -97,7 +97,7 @@ class _Worker(Watcher):
 
     def compute(self, group: PlannedGroup, report: Report) -> None:
         """Compute the wanted cells of a group."""
-        shown = _Shown(self._display, report)
+        shown = ReportingDisplay(self._display, report)
         bench = Bench(
             self._suite,
             self._registry,
@@ -155,7 +155,7 @@ class _Told(Watcher):
         self._report.update(cells={**self._report.state.cells, self._places[cell]: result})
 
 
-class _Shown:
+class ReportingDisplay:
     """A display whose observers also report."""
 
     def __init__(self, display: Display, report: Report) -> None:
