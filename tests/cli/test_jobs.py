@@ -153,6 +153,24 @@ def test_failures_come_with_the_end_of_the_log(submitted: Any, command: Any) -> 
     assert "no memory" in command().stderr
 
 
+def test_workers_that_compute_no_cells(tmp_path: Path, shown: Any, command: Any) -> None:
+    options = RunOptions(executor="queue")
+    made = Submission.of_workers(Store(tmp_path / "store"), "tune x", options, "a.module", {"b": 1}, 4)
+    made.write()
+    assert made.arguments == {"b": 1}
+    assert made.command(2, log=tmp_path / "log")[-6:] == [
+        "a.module", str(made.folder), "--group", "2", "--log", str(tmp_path / "log")
+    ]  # fmt: skip
+    write_state(made.folder, GroupState(1, stage="validation/generator", epoch=2, epochs=9))
+    write_state(made.folder, GroupState(2, "ended"))
+    made.fail(3, "its worker died")
+    rows = shown("--all")
+    states = {group: row["state"] for group, row in rows.items()}
+    assert states == {0: "pending", 1: "running", 2: "finished", 3: "failed"}
+    assert rows[1]["at"] == "validation/generator 2/9" and rows[1]["data set"] is None
+    assert "its worker died" in command().stderr
+
+
 def test_a_store_without_submissions(command: Any) -> None:
     assert command().exit_code == 0
     assert command("cancel").exit_code == 0
