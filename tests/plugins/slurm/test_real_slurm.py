@@ -150,17 +150,10 @@ def cluster(real_slurm: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="module")
-def alone(cluster: Cluster) -> Store:
-    """The store of the twelve runs in one process, without SLURM."""
-    process = cluster.bench("alone", TWELVE, "--threads", "1", store=cluster.alone)
-    assert cluster.ends(process) == 1  # four runs diverge
-    return cluster.alone
-
-
-@pytest.fixture(scope="module")
-def ended(cluster: Cluster, alone: Store) -> Cluster:
+def ended(cluster: Cluster) -> Cluster:
     """Twelve runs, three at a time: one worker is killed, one task is requeued, four runs raise. At the same
-    time a suite of one run, whose task reaches its time limit."""
+    time a suite of one run, whose task reaches its time limit, and the twelve without SLURM."""
+    alone = cluster.bench("alone", TWELVE, "--threads", "1", store=cluster.alone)
     for seed in (0, 1, 10):
         cluster.held(seed).touch()
     limited = cluster.bench("one", ONE, "--executor", "slurm")
@@ -180,7 +173,8 @@ def ended(cluster: Cluster, alone: Store) -> Cluster:
     slurm("scontrol", "update", f"JobId={job}", "TimeLimit=60")
     cluster.held(10).unlink()
     assert cluster.ends(limited) == 0, cluster.output("one")
-    assert cluster.ends(twelve) == 1, cluster.output("twelve")
+    assert cluster.ends(twelve) == 1, cluster.output("twelve")  # four runs diverge
+    assert cluster.ends(alone) == 1, cluster.output("alone")
     return cluster
 
 
@@ -194,12 +188,12 @@ def figures(record: RunRecord) -> dict[str, Any]:
     return {"metrics": record.metrics} | {name: record.table(name).to_dict("list") for name in tables}
 
 
-def test_the_suite_ends_as_it_does_alone_bit_for_bit(ended: Cluster, alone: Store) -> None:
-    expected, found = records(alone), records(ended.store)
+def test_the_suite_ends_as_it_does_alone_bit_for_bit(ended: Cluster) -> None:
+    expected, found = records(ended.alone), records(ended.store)
     assert len(expected) == 8 and set(found) >= set(expected)
     for run, record in expected.items():
         assert repr(figures(found[run])) == repr(figures(record))
-    left, expected_left = ({one.id for one in store.unfinished()} for store in (ended.store, alone))
+    left, expected_left = ({one.id for one in store.unfinished()} for store in (ended.store, ended.alone))
     assert left == expected_left  # the checkpoints of those that diverge
 
 
