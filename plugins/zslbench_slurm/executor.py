@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -84,7 +85,11 @@ class SlurmExecutor(RunExecutor):
                 submission.write()
                 tasks = self._tasks(submission)
                 say(self._summary(submission, tasks))
-                self._submit(submission, tasks)
+                try:
+                    self._submit(submission, tasks)
+                except ZslbenchError:
+                    shutil.rmtree(submission.folder, ignore_errors=True)
+                    raise
                 say(f"submitted as {submission.name}; logs in {submission.logs}")
             else:
                 followed = under_way

@@ -62,7 +62,7 @@ Submitted = Callable[..., Submission]
 def submitted(tmp_path: Path) -> Submitted:
     """A submission of groups of two seeds each, of which the second is only padding in group 0."""
 
-    def make(groups: int = 3, executor: str = "queue") -> Submission:
+    def make(groups: int = 3, executor: str = "queue", threads: int = 1) -> Submission:
         planned = [
             PlannedGroup(
                 number,
@@ -73,7 +73,7 @@ def submitted(tmp_path: Path) -> Submitted:
             )
             for number in range(groups)
         ]
-        options = RunOptions(executor=executor)
+        options = RunOptions(executor=executor, threads=threads)
         made = Submission.new(Store(tmp_path / "store"), find_suite("quick"), options, planned)
         made.write()
         return made
@@ -177,13 +177,26 @@ def test_a_store_without_submissions(command: Any) -> None:
 
 
 def test_cancel_all_that_have_not_ended_or_those_that_are_named(submitted: Any, command: Any) -> None:
-    first, second = submitted(1), submitted(1)
-    ended = submitted(1)
+    first, second = submitted(1), submitted(1, threads=2)
+    ended = submitted(1, threads=3)
     write_state(ended.folder, GroupState(0, "ended", cells={"0": result("done")}))
     assert command("cancel").exit_code == 0
     assert set(CANCELLED) == {first.name, second.name}
     CANCELLED.clear()
     assert command("cancel", second.name).exit_code == 0
+    assert [second.name] == CANCELLED
+
+
+def test_a_later_submission_of_the_same_command_takes_over(
+    submitted: Any, command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = submitted(1), submitted(1)
+    order = [second, first]
+    monkeypatch.setattr("zslbench.cli.jobs._submissions", lambda store: order)
+    shown = {words: json.loads(command(*words, "--format", "json").stdout) for words in ((), ("--all",))}
+    names = {words: [row["submission"] for row in rows] for words, rows in shown.items()}
+    assert names == {(): [second.name], ("--all",): [second.name, first.name]}
+    command("cancel")
     assert [second.name] == CANCELLED
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,14 +30,14 @@ _LINES = 5
 def jobs(context: click.Context, everything: bool, store: Path | None, fmt: str) -> None:
     """Show the runs that executors have been given: where they wait, how far they are, why they failed.
 
-    By default those that have not finished.
+    By default those that have not finished, of the latest submission of each command.
     """
     if context.invoked_subcommand is not None:
         return
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
     finished = 0
-    for submission in _submissions(store):
+    for submission in _submissions(store) if everything else _current(_submissions(store)):
         found = list(_rows(submission))
         finished += sum(row["state"] == _FINISHED for row in found)
         rows += [row for row in found if everything or row["state"] != _FINISHED]
@@ -58,8 +58,9 @@ def cancel(names: tuple[str, ...], store: Path | None) -> None:
     for name in names:
         if name not in known:
             raise UnknownName(f"no submission '{name}', {did_you_mean(name, known)}")
-    for submission in known.values():
-        if submission.name in names or not (names or _has_ended(submission)):
+    chosen = [known[name] for name in names] if names else _current(known.values())
+    for submission in chosen:
+        if names or not _has_ended(submission):
             _executor(submission).cancel(submission)
             note(f"cancelled {submission.name}; the command that submitted it submits what is left")
 
@@ -69,6 +70,14 @@ def _submissions(store: Path | None) -> list[Submission]:
     from zslbench.store.store import Store
 
     return submissions(Store.default(store))
+
+
+def _current(found: Iterable[Submission]) -> list[Submission]:
+    """The latest submission of each command: it has taken over what was left of earlier ones."""
+    latest: dict[str, Submission] = {}
+    for one in found:
+        latest.setdefault(one.key, one)
+    return list(latest.values())
 
 
 def _executor(submission: Submission) -> type[RunExecutor]:

@@ -214,8 +214,10 @@ def test_refused_jobs_are_one_line(fake_slurm: Any, planned: Any, answers: bool)
     fake_slurm.command(
         "sbatch", "echo 'sbatch: error: invalid partition' >&2; exit 1" if answers else "echo what"
     )
+    submission = planned(2)
     with pytest.raises(ZslbenchError) as error:
-        SlurmExecutor(options()).execute(planned(2), Watching(), print)
+        SlurmExecutor(options()).execute(submission, Watching(), print)
+    assert submissions(submission.store) == []
     assert "\n" not in str(error.value) and ("invalid partition" in str(error.value)) is answers
 
 
