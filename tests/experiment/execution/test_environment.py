@@ -33,8 +33,8 @@ def test_versions_device_and_plugins(job: Any) -> None:
 
 
 def test_name_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA Something")
-    assert open_run.device_name(ExecutionMode("cuda")) == "NVIDIA Something"
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda gpu: f"NVIDIA {gpu}")
+    assert open_run.device_name(ExecutionMode("cuda", gpu=1)) == "NVIDIA 1"
     monkeypatch.setattr(
         Path, "read_text", lambda self: "processor: 0\nmodel name\t: Fast CPU\nmodel name: x\n"
     )
