@@ -69,6 +69,6 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str] | None:
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
     except FileNotFoundError:
-        raise ZslbenchError(f"{command[0]} not found: this is no machine of a SLURM cluster") from None
+        raise ZslbenchError(f"{command[0]} not found: this machine is not part of a SLURM cluster") from None
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -131,7 +131,7 @@ class SlurmExecutor(RunExecutor):
         try:
             executor = submitit.SlurmExecutor(submission.folder / _FOLDER, max_num_timeout=REQUEUES)
         except RuntimeError:
-            raise ZslbenchError("srun not found: this is no machine of a SLURM cluster") from None
+            raise ZslbenchError("srun not found: this machine is not part of a SLURM cluster") from None
         executor.update_parameters(**{"job_name": submission.name, **self.parameters})
         return executor
 
@@ -196,7 +196,7 @@ class SlurmExecutor(RunExecutor):
                 if one in stopped or one not in since or now - since[one] < LAG:
                     continue
                 groups = tuple(group for group in one.groups if group not in ended)
-                what = f"SLURM job {one.job} {states.get(one.job, 'ended')} before its runs did"
+                what = f"SLURM job {one.job} {states.get(one.job, 'ended')}, before its runs ended"
                 if sum(groups[0] in other.groups for other in sent) == 1:
                     say(f"{what}; submitting them again")
                     self._submit(submission, [groups])

@@ -75,7 +75,7 @@ def minutes(text: str) -> int:
         hours, (mins, seconds) = 0, (*numbers, 0)[:2]
     total = ((int(days or 0) * 24 + hours) * 60 + mins) * 60 + seconds
     if total == 0:
-        raise SettingsError(f"--slurm time={text}: must be longer than nothing")
+        raise SettingsError(f"--slurm time={text}: must be more than 0")
     return -(-total // 60)
 
 

@@ -167,7 +167,7 @@ def _run_remotely(
     if not study.is_complete():
         raise ZslbenchError(
             f"{submission.name}: its workers ended before the study had enough trials; 'zslbench jobs --all' "
-            "shows why, and the same command goes on"
+            "shows why, and the same command continues"
         )
 
 

@@ -23,7 +23,7 @@ _LINES = 5
 
 
 @click.group(invoke_without_command=True)
-@click.option("--all", "everything", is_flag=True, help="Also what has finished.")
+@click.option("--all", "everything", is_flag=True, help="Also list finished jobs.")
 @store_option
 @format_option
 @click.pass_context

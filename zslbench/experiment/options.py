@@ -182,7 +182,7 @@ class RunOptions(MachineOptions):
         metavar="NAME[=WHERE]",
     )
 
-    executor: str = _option("local", "What computes the runs: local (this machine), gpus (each of its GPUs), "
+    executor: str = _option("local", "Where to compute runs: local (this machine), gpus (each of its GPUs), "
         "or one of a plugin.", metavar="NAME")  # fmt: skip
     executor_options: Mapping[str, str] | None = None
     """The executor's own, as text; on the command line ``--NAME KEY=VALUE``."""

@@ -69,7 +69,8 @@ class RunExecutor(ABC):
     def cancel(cls, submission: Submission) -> None:
         """Stop the workers of a submission; ZslbenchError if that is not possible from here."""
         raise ZslbenchError(
-            f"submission {submission.name} belongs to a command: press Ctrl-C there, or end its process"
+            f"submission {submission.name} cannot be cancelled from here: press Ctrl-C in the command that "
+            "started it"
         )
 
 

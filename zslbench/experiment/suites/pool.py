@@ -34,7 +34,7 @@ class LocalPool(RunExecutor):
         self.gpus = self._gpus()
         self.count = options.workers or len(self.gpus) or 1
         if self.gpus and options.device not in ("auto", "cuda"):
-            raise SettingsError(f"--device {options.device}: workers on GPUs {options.gpus} compute there")
+            raise SettingsError(f"--device {options.device}: --gpus needs --device auto or cuda")
 
     def _gpus(self) -> tuple[str, ...]:
         given = [one.strip() for one in (self.options.gpus or "").split(",")]
