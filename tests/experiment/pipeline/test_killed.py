@@ -115,7 +115,9 @@ def test_a_run_on_pictures_killed_in_every_stage(job, options, tmp_path):
     assert found["tensors"] > 20
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
+)
 def test_stop_signals_leave_a_run_that_goes_on(job, options, whole, tmp_path, number):
     expected, given = whole("val"), options(tmp_path / "store", "val")
     command = ["run", "tf-vaegan", "--dataset", "toy", "--seed", "3", "--epochs", "2", "--every", "1"]
