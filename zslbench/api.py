@@ -20,8 +20,9 @@ from zslbench.experiment.job import Job, choose_mode, replicas_for, seed_numbers
 from zslbench.experiment.options import ABLATION_DATASETS, AllOptions, RunOptions, takes
 from zslbench.experiment.recipe import resolve
 from zslbench.experiment.suites.cells import SuiteOutcome
-from zslbench.experiment.suites.definition import Suite, ablation_suite, run_suite
+from zslbench.experiment.suites.definition import Suite
 from zslbench.experiment.suites.executor import requested_executor
+from zslbench.experiment.suites.from_options import ablation_suite, run_suite
 from zslbench.experiment.suites.run import Watcher, prepare
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.lookup import Registry

@@ -11,7 +11,7 @@ import click
 
 from zslbench.cli import TerminalDisplay
 from zslbench.errors import ZslbenchError
-from zslbench.experiment import Report, ReportingDisplay, Submission, stop_requests
+from zslbench.experiment import GroupReport, ReportingDisplay, Submission, stop_requests
 from zslbench.output import echo
 from zslbench_tune.search import Sampling, resolve_search
 from zslbench_tune.study import open_study
@@ -28,7 +28,7 @@ def work(folder: Path, group: int, log: str | None) -> None:
     arguments: dict[str, Any] = submission.arguments
     sampling = Sampling(**arguments.pop("sampling"))
     display = TerminalDisplay()
-    with stop_requests(display.say) as stopped, Report(submission, group, log) as report:
+    with stop_requests(display.say) as stopped, GroupReport(submission.folder, group, log) as report:
         shown = ReportingDisplay(display, report)
         search = resolve_search(shown, sampling=sampling, **arguments)
         search.stop_requested = stopped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,8 +23,8 @@ from zslbench.experiment import (
     Submission,
     find_suite,
 )
-from zslbench.experiment.suites import submission as module
-from zslbench.experiment.suites.submission import write_state
+from zslbench.experiment.suites import group_state as module
+from zslbench.experiment.suites.group_state import write_state
 from zslbench.plugin.declarations import Executor
 from zslbench.store.store import Store
 from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with, using_registry
@@ -46,11 +47,12 @@ class FakeQueue(RunExecutor):
 
 
 @pytest.fixture(autouse=True)
-def queue() -> Iterator[None]:
+def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     CANCELLED.clear()
-    declared = Executor(name="queue", target=f"{__name__}:FakeQueue", summary="x")
+    declared = Executor(name="queue", target="their_queue:FakeQueue", summary="x")
     plugin = fake_plugin("their_queue", executors=[declared])
     plugin.FakeQueue = FakeQueue
+    monkeypatch.setitem(sys.modules, "their_queue", plugin)
     with using_registry(registry_with(FakeEntryPoint("queue", "their_queue", plugin))):
         yield
 

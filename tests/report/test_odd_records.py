@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from zslbench.experiment.job import choose_mode
-from zslbench.experiment.suites.run import Costs
+from zslbench.experiment.suites.costs import Costs
 from zslbench.report.comparison import comparison_frame, comparison_table
 from zslbench.report.one_run import run_details
 from zslbench.report.results import runs_frame, seeds_table

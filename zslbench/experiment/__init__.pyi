@@ -39,12 +39,11 @@ from .suites.executor import (
     Watch as Watch,
     requested_executor as requested_executor,
 )
+from .suites.group_state import GroupReport as GroupReport, GroupState as GroupState
 from .suites.lines import Line as Line
 from .suites.submission import (
-    GroupState as GroupState,
     PlannedCell as PlannedCell,
     PlannedGroup as PlannedGroup,
-    Report as Report,
     Submission as Submission,
     last_lines as last_lines,
     submissions as submissions,

@@ -268,7 +268,7 @@ def ablation_of(
     """What a suite of a method's variants found, as an ablation.
 
     Args:
-        outcome: of :func:`zslbench.experiment.suites.definition.ablation_suite`, with one selection.
+        outcome: of :func:`zslbench.experiment.suites.from_options.ablation_suite`, with one selection.
         reading: the requested one.
         found: how many runs had been computed before.
         missing: why data sets are absent, a line each.

@@ -14,7 +14,7 @@ from zslbench.experiment import datasets as loading
 from zslbench.experiment.datasets import DataFiles, DatasetCache
 from zslbench.experiment.options import FitOptions
 from zslbench.experiment.recipe import Recipe, resolve
-from zslbench.experiment.suites.definition import ablation_suite
+from zslbench.experiment.suites.from_options import ablation_suite
 from zslbench.experiment.suites.lines import ResolvedSuite, resolve_suite
 from zslbench.plugin.lookup import Registry
 from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with

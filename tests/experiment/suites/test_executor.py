@@ -29,9 +29,11 @@ from zslbench.experiment import (
     suite_names,
 )
 from zslbench.experiment.suites import executor as executors
+from zslbench.experiment.suites.claims import Claims
 from zslbench.experiment.suites.definition import restored
+from zslbench.experiment.suites.group_state import GroupReport, GroupState, write_state
 from zslbench.experiment.suites.run import Watcher, prepare
-from zslbench.experiment.suites.submission import Claims, GroupState, Report, last_lines, write_state
+from zslbench.experiment.suites.submission import last_lines
 from zslbench.experiment.suites.worker import work
 from zslbench.plugin.lookup import Registry
 from zslbench.store.store import Store
@@ -237,7 +239,7 @@ def test_groups_are_handed_out_once(here: type[Here], suite: Any, known: Registr
 def test_states_say_what_is_trained(here: type[Here], suite: Any, known: Registry) -> None:
     submission = prepare(suite(LAB), known, executor="gpus").submission()
     submission.write()
-    with pytest.raises(KeyboardInterrupt), Report(submission, 0, None) as report:
+    with pytest.raises(KeyboardInterrupt), GroupReport(submission.folder, 0, None) as report:
         report.stage_started("final/generator", 20, 3)
         write_state(submission.folder, report.state)
         found = submission.states()[0]
@@ -246,7 +248,7 @@ def test_states_say_what_is_trained(here: type[Here], suite: Any, known: Registr
         assert replace(found, when="2026-01-01T00:00:00+00:00").lost
         raise KeyboardInterrupt
     assert (submission.states()[0].state, submission.states()[0].stage) == ("stopped", None)
-    with Report(submission, 0, None):
+    with GroupReport(submission.folder, 0, None):
         assert submission.states()[0].attempts == 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -45,11 +46,13 @@ class Elsewhere(RunExecutor):
 
 
 @pytest.fixture(autouse=True)
-def elsewhere() -> Iterator[None]:
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     Elsewhere.started.clear()
-    declared = Executor(name="elsewhere", target=f"{__name__}:Elsewhere", summary="x")
-    plugin = fake_plugin("elsewhere", executors=[declared])
-    with using_registry(registry_with(FakeEntryPoint("elsewhere", "elsewhere", plugin))):
+    declared = Executor(name="elsewhere", target="their_nodes:Elsewhere", summary="x")
+    plugin = fake_plugin("their_nodes", executors=[declared])
+    plugin.Elsewhere = Elsewhere
+    monkeypatch.setitem(sys.modules, "their_nodes", plugin)
+    with using_registry(registry_with(FakeEntryPoint("elsewhere", "their_nodes", plugin))):
         yield
 
 

@@ -16,7 +16,8 @@ from zslbench.errors import Interrupted, SettingsError, ZslbenchError
 from zslbench.experiment.events import stop_requests
 from zslbench.experiment.options import RunOptions
 from zslbench.experiment.suites.executor import RunExecutor, Watch
-from zslbench.experiment.suites.submission import GroupState, Submission, last_lines
+from zslbench.experiment.suites.group_state import GroupState
+from zslbench.experiment.suites.submission import Submission, last_lines
 
 POLL = 0.2
 """Seconds between two looks at the workers."""

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from zslbench.errors import DataError, Interrupted, MissingData, SettingsError, ZslbenchError
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, Quiet, tracked
 from zslbench.experiment.execution import JobResult, compute_group
-from zslbench.experiment.job import ExecutionMode, Job, lift_key, replicas_for, versions
+from zslbench.experiment.job import Job, lift_key, replicas_for, versions
 from zslbench.experiment.options import RunOptions
 from zslbench.experiment.suites.cells import CellRecord, CellState, Ledger, SuiteOutcome, stored_outcome
+from zslbench.experiment.suites.costs import Costs
 from zslbench.experiment.suites.definition import Suite, as_list, find_suite
 from zslbench.experiment.suites.executor import RunExecutor, requested_executor
-from zslbench.experiment.suites.lines import PENDING, Cell, ResolvedSuite, Status, cost_key, resolve_suite
-from zslbench.experiment.suites.submission import GroupState, PlannedCell, PlannedGroup, Submission
+from zslbench.experiment.suites.group_state import GroupState
+from zslbench.experiment.suites.lines import PENDING, Cell, ResolvedSuite, Status, resolve_suite
+from zslbench.experiment.suites.submission import PlannedCell, PlannedGroup, Submission
 from zslbench.plugin.boundary import one_line
 from zslbench.plugin.lookup import Registry
 from zslbench.store.identity import canonical, run_id, run_ids
@@ -440,43 +440,6 @@ def same_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         return canonical({**identity, "execution": {"precision": precision}})
 
     return figures(one) == figures(other)
-
-
-class Costs:
-    """Estimated time of cells in seconds, from runs of the store on the same kind of device."""
-
-    def __init__(self, records: Iterable[RunRecord], mode: ExecutionMode) -> None:
-        self._seconds: dict[str | None, list[float]] = {}
-        """By :func:`cost_key`; those measured here also by data set, and all of them under None."""
-        for one in records:
-            seconds = one.environment.get("seconds")
-            device = (one.info.identity.get("execution") or {}).get("device")
-            if isinstance(seconds, (int, float)) and device == mode.device and not one.info.resumed:
-                self._seconds.setdefault(cost_key(one.info.identity), []).append(float(seconds))
-
-    def known(self, cell: Cell) -> float | None:
-        """The mean of equal runs in the store; None: there is none."""
-        return self._mean(cell.cost_key)
-
-    def measured(self, cell: Cell, seconds: float) -> None:
-        """Add a cell that has just been computed."""
-        for key in (cell.cost_key, cell.dataset, None):
-            self._seconds.setdefault(key, []).append(seconds)
-
-    def estimate(self, cells: Sequence[Cell]) -> float | None:
-        """The total cost of these cells; None: the cost of one of them is unknown.
-
-        Each one costs the mean of equal runs, else of those measured on its data set, else of all.
-        """
-        total = 0.0
-        for (key, dataset), count in Counter((cell.cost_key, cell.dataset) for cell in cells).items():
-            if (one := self._mean(key, dataset, None)) is None:
-                return None
-            total += count * one
-        return total
-
-    def _mean(self, *keys: str | None) -> float | None:
-        return next((fmean(self._seconds[key]) for key in keys if key in self._seconds), None)
 
 
 @contextmanager

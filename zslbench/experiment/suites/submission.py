@@ -22,17 +22,17 @@ import os
 import re
 import secrets
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from zslbench.errors import Interrupted, ZslbenchError
+from zslbench.errors import ZslbenchError
 from zslbench.experiment.options import RunOptions
 from zslbench.experiment.suites.cells import CellRecord, Ledger
 from zslbench.experiment.suites.definition import Suite, restored
+from zslbench.experiment.suites.group_state import GroupState, names_in, read_state, write_state
 from zslbench.plugin.boundary import one_line
 from zslbench.store.files import (
     checked_json,
@@ -42,16 +42,9 @@ from zslbench.store.files import (
     write_atomically,
 )
 from zslbench.store.identity import run_id
-from zslbench.store.parsing import parse_json
 from zslbench.store.store import Store
-from zslbench.store.workspace import host
 
 PLAN_FORMAT = 1
-BEAT = 15.0
-"""Seconds after which a worker that computes says so again."""
-SILENCE = timedelta(minutes=2)
-"""How long a worker may be silent before it is thought to be dead."""
-_NEVER = 10**9
 _log = logging.getLogger("zslbench")
 
 
@@ -94,41 +87,6 @@ class PlannedGroup:
         lines = ", ".join(dict.fromkeys(one.line for one in self.cells))
         seeds = ", ".join(str(one.seed) for one in self.cells if one.wanted)
         return f"{lines} on {first.dataset}, {first.selection}, seed{'s' * (', ' in seeds)} {seeds}"
-
-
-@dataclass(frozen=True)
-class GroupState:
-    """What is known of a group that a worker has begun."""
-
-    number: int
-    state: Literal["running", "stopped", "ended"] = "running"
-    """``stopped``: on request or by an error, and can resume; ``ended``: each of its cells has."""
-    host: str = ""
-    pid: int = 0
-    log: str | None = None
-    attempts: int = 1
-    """How many workers have begun it."""
-    stage: str | None = None
-    """What is being trained; None: nothing at the moment."""
-    epoch: int | None = None
-    epochs: int | None = None
-    cells: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By place in the group: ``status``, ``run`` and ``reason`` of cells that the worker has done with."""
-    reason: str = ""
-    """The error that stopped the worker."""
-    started: str = ""
-    when: str = ""
-    """When it was written, UTC."""
-
-    @property
-    def lost(self) -> bool:
-        """Whether its worker is no longer heard of."""
-        silent = datetime.now(UTC) - datetime.fromisoformat(self.when) if self.when else SILENCE
-        return self.state == "running" and silent >= SILENCE
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Submission:
@@ -271,11 +229,11 @@ class Submission:
     def states(self) -> dict[int, GroupState]:
         """What is known of each group that has begun."""
         found = dict(self._ended)
-        for name in _names(self.folder):
+        for name in names_in(self.folder):
             number, _, rest = name.partition(".")
             if not number.isdecimal() or rest not in ("json", "ended.json") or int(number) in self._ended:
                 continue
-            state = _read(self.folder / name, int(number))
+            state = read_state(self.folder / name, int(number))
             if state is None:
                 continue
             if rest == "ended.json":
@@ -309,7 +267,7 @@ class Submission:
 def submissions(store: Store) -> list[Submission]:
     """The submissions in a store, the latest first; with a warning for each damaged one."""
     found = []
-    for name in _names(store.root / "jobs"):
+    for name in names_in(store.root / "jobs"):
         if not (store.root / "jobs" / name / "plan.json").exists():  # another process is just making it
             continue
         try:
@@ -326,145 +284,6 @@ def last_lines(log: Path, count: int = 3) -> str:
         lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines()]
         return " / ".join([line for line in lines if line][-count:])
     return ""
-
-
-# --- what workers write -----------------------------------------------------------------------------
-
-
-class Claims:
-    """Which groups this process computes. A process must not open the claims of a submission twice."""
-
-    def __init__(self, submission: Submission) -> None:
-        try:
-            import fcntl
-        except ImportError:
-            raise ZslbenchError("workers need a system with POSIX locks, which Windows lacks") from None
-        self._locks, self._submission = fcntl, submission
-        self._file = os.open(submission.folder / "claims", os.O_RDWR | os.O_CREAT, 0o666)
-
-    def close(self) -> None:
-        """Release everything; so does the end of the process."""
-        os.close(self._file)
-
-    def take(self, group: int) -> bool:
-        """Claim a group; False: another process has it, or it has ended."""
-        try:
-            self._locks.lockf(self._file, self._locks.LOCK_EX | self._locks.LOCK_NB, 1, group)
-        except OSError:
-            return False
-        if self.has_ended(group):
-            self.release(group)
-            return False
-        return True
-
-    def has_ended(self, group: int) -> bool:
-        """Whether each of its cells has."""
-        return (self._submission.folder / f"{group}.ended.json").exists()
-
-    def release(self, group: int) -> None:
-        """Give a group back."""
-        self._locks.lockf(self._file, self._locks.LOCK_UN, 1, group)
-
-    def remaining(self) -> Iterator[int]:
-        """Groups of this process, one by one: first those that nobody has begun, then what others left."""
-        count = len(self._submission.groups)
-        while (group := self._handed_out()) < count:
-            if self.take(group):
-                yield group
-        ended = {int(name.partition(".")[0]) for name in _names(self._submission.folder) if ".ended." in name}
-        for group in range(count):
-            if group not in ended and self.take(group):
-                yield group
-
-    def _handed_out(self) -> int:
-        """The next group that nobody has begun. A wrong number costs a look at each group, no more."""
-        self._locks.lockf(self._file, self._locks.LOCK_EX, 1, _NEVER)
-        try:
-            text = os.pread(self._file, 20, 0).strip()
-            group = int(text) if text.isdigit() else 0
-            os.pwrite(self._file, b"%-20d" % (group + 1), 0)
-            return group
-        finally:
-            self._locks.lockf(self._file, self._locks.LOCK_UN, 1, _NEVER)
-
-
-class Report:
-    """Writes what the worker of a group is doing, from its own thread: training waits for no disk.
-
-    It is the group's observer. In its context the group is running; at the end it has ended, or stopped.
-    """
-
-    def __init__(self, submission: Submission, group: int, log: str | None) -> None:
-        self._folder = submission.folder
-        before = _read(self._folder / f"{group}.json", group)
-        self.state = GroupState(
-            group, "running", host(), os.getpid(), log, 1 + (before.attempts if before else 0), started=_now()
-        )
-        self._changed, self._over = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._write, daemon=True)
-
-    def __enter__(self) -> Report:
-        write_state(self._folder, self.state)
-        self._thread.start()
-        return self
-
-    def __exit__(self, type_: object, error: BaseException | None, trace: object) -> None:
-        self._over.set()
-        self._changed.set()
-        self._thread.join()
-        stop = error is None or isinstance(error, Interrupted | KeyboardInterrupt)
-        reason = "" if stop or error is None else one_line(error)
-        self.update(state="ended" if error is None else "stopped", stage=None, epoch=None, reason=reason)
-        write_state(self._folder, self.state)
-
-    def update(self, **changes: Any) -> None:
-        """Change the state; it is written soon."""
-        self.state = replace(self.state, **changes)
-        self._changed.set()
-
-    def stage_started(self, stage: str, epochs: int, done: int) -> None:
-        self.update(stage=stage, epoch=done, epochs=epochs)
-
-    def epoch_ended(self, stage: str, epoch: int, epochs: int, metrics: Mapping[str, float]) -> None:
-        self.update(stage=stage, epoch=epoch, epochs=epochs)
-
-    def stage_ended(self, stage: str) -> None: ...
-
-    def _write(self) -> None:
-        while not self._over.is_set():
-            self._changed.wait(BEAT)
-            if self._over.is_set():
-                return
-            self._changed.clear()
-            with contextlib.suppress(OSError):  # a full disk ends runs with an error of their own
-                write_state(self._folder, self.state)
-            self._over.wait(1.0)  # epochs may take milliseconds
-
-
-def write_state(folder: Path, state: GroupState) -> None:
-    """Replace the file of a group. A crash of the machine may leave it empty."""
-    ended = state.state == "ended"
-    path = folder / f"{state.number}{'.ended' * ended}.json"
-    part = folder / f".{path.name}.{os.getpid()}.part"
-    part.write_text(json.dumps(asdict(replace(state, when=_now()))), "utf-8")
-    part.replace(path)
-    if ended:
-        (folder / f"{state.number}.json").unlink(missing_ok=True)
-
-
-def _read(path: Path, number: int) -> GroupState | None:
-    try:
-        content = parse_json(path.read_bytes())
-        return GroupState(**content) if content["number"] == number else None
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return sorted(one for one in os.listdir(folder) if not one.startswith("."))  # noqa: PTH208
-    except OSError:
-        return []
 
 
 def _text(path: str | Path | None) -> str | None:

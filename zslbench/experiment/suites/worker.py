@@ -13,9 +13,11 @@ from pathlib import Path
 from zslbench.errors import Interrupted, SettingsError, ZslbenchError
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, stop_requests, tracked
+from zslbench.experiment.suites.claims import Claims
+from zslbench.experiment.suites.group_state import GroupReport
 from zslbench.experiment.suites.lines import PENDING, Cell, ResolvedSuite, resolve_suite
 from zslbench.experiment.suites.run import Bench, Watcher
-from zslbench.experiment.suites.submission import Claims, PlannedGroup, Report, Submission
+from zslbench.experiment.suites.submission import PlannedGroup, Submission
 from zslbench.pipes import stoppers
 from zslbench.plugin.lookup import Registry
 from zslbench.training.context import Observer
@@ -58,7 +60,7 @@ def work(
         with tracked(registry, submission.options.track, submission.store.root, display.say):
             worker = _Worker(submission, registry, display)
             for number in _waited(claims, groups, stopped) if groups else claims.remaining():
-                with Report(submission, number, log) as report:
+                with GroupReport(submission.folder, number, log) as report:
                     worker.compute(submission.groups[number], report)
                 claims.release(number)
                 if stopped():
@@ -95,7 +97,7 @@ class _Worker(Watcher):
         self._datasets = DatasetCache(self._options.data_root, display.say, self._options.store_check)
         self._known: dict[frozenset[tuple[str, str]], ResolvedSuite] = {}
 
-    def compute(self, group: PlannedGroup, report: Report) -> None:
+    def compute(self, group: PlannedGroup, report: GroupReport) -> None:
         """Compute the wanted cells of a group."""
         shown = ReportingDisplay(self._display, report)
         bench = Bench(
@@ -146,7 +148,7 @@ class _Worker(Watcher):
 class _Told(Watcher):
     """Reports the ends of cells."""
 
-    def __init__(self, cells: Sequence[Cell], report: Report) -> None:
+    def __init__(self, cells: Sequence[Cell], report: GroupReport) -> None:
         self._places = {cell: str(place) for place, cell in enumerate(cells)}
         self._report = report
 
@@ -158,7 +160,7 @@ class _Told(Watcher):
 class ReportingDisplay:
     """A display whose observers also report."""
 
-    def __init__(self, display: Display, report: Report) -> None:
+    def __init__(self, display: Display, report: GroupReport) -> None:
         self.say, self._display, self._report = display.say, display, report
 
     @contextlib.contextmanager
