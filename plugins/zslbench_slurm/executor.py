@@ -29,8 +29,11 @@ LARGEST_ARRAY = 1000
 REQUEUES = 1000
 """How often submitit requeues a task at its time limit."""
 
-INTERVAL = 5.0
-"""Seconds between looks at the queue."""
+INTERVAL = 1.0
+"""Seconds between looks at the states in the store."""
+
+QUEUE_INTERVAL = 5.0
+"""Seconds between looks at the queue, for which SLURM's controller answers."""
 
 LAG = 60.0
 """Seconds for which a network file system may not show what another machine has written."""
@@ -179,8 +182,12 @@ class SlurmExecutor(RunExecutor):
     def _follow(self, submission: Submission, watch: Watch, say: Callable[[str], None]) -> None:
         """Until every group has ended; a task that died is submitted once more, then its groups fail."""
         since: dict[_Sent, float] = {}
+        asked = time.monotonic()
         while not watch(submission):
             time.sleep(INTERVAL)
+            if time.monotonic() - asked < QUEUE_INTERVAL:
+                continue
+            asked = time.monotonic()
             if (states := job_states()) is None:
                 continue
             ended = {number for number, state in submission.states().items() if state.state == "ended"}

@@ -136,13 +136,14 @@ def _each(bench: Bench) -> list[dict[str, Any]]:
 def _by_place(bench: Bench) -> list[dict[str, Any]]:
     """A row per line, data set and selection: the states of its seeds, and the cost of pending ones."""
     from zslbench.cli.progress import duration
+    from zslbench.experiment.suites.lines import PENDING
 
     rows: dict[Place, list[Cell]] = {}
     for cell in bench.cells:
         rows.setdefault(cell.place, []).append(cell)
     found = []
     for (label, dataset, mode), cells in rows.items():
-        costs = [cell.seconds for cell in cells if cell in bench.pending]
+        costs = [cell.seconds for cell in cells if cell.status in PENDING]
         known = [cost for cost in costs if cost is not None]
         cost = None if not costs else duration(sum(known)) if len(known) == len(costs) else "unknown"
         states = Counter(cell.status for cell in cells)

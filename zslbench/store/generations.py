@@ -22,7 +22,7 @@ from pathlib import Path
 
 from zslbench.errors import DataError
 from zslbench.store.files import make_folder, sync_folder
-from zslbench.store.record import BrokenRunError, RunRecord
+from zslbench.store.record import BrokenRunError, RunRecord, is_whole
 
 GRACE = 3600.0
 """Seconds for which a replaced generation stays: far more than a listing takes."""
@@ -68,6 +68,13 @@ class Generations:
         if faults:
             raise faults[0]
         return None
+
+    def is_whole(self, run: str) -> bool:
+        """Whether ``run.json`` of the newest generation is the one that was written."""
+        with contextlib.suppress(DataError):
+            number = next(iter(self._numbers(run)), 1)
+            return is_whole(self._place(run, number), run)
+        return False
 
     def publish(self, folder: Path, run: str, replace: bool) -> None:
         """Rename ``folder``, whose files are on the disk, to the place of the run's next generation.

@@ -159,6 +159,17 @@ class RunRecord:
         raise DataError(path, [fault], _ADVICE)
 
 
+def is_whole(folder: Path, run: str) -> bool:
+    """Whether the folder's ``run.json`` is that of this run and has its own sha256. The rest is not checked."""
+    from zslbench.store.content import FORMAT
+
+    try:
+        content = parse_checked_json(_file(folder / RUN_FILE).read_bytes())
+        return bool(content["format"] == FORMAT and content["run"]["id"] == run)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
 def _file(path: Path) -> Path:
     """The path, if it is a regular file: reading a pipe would block forever."""
     if path.exists() and not path.is_file():

@@ -74,6 +74,11 @@ class Store:
         """The finished run with this id. None: there is none, or it is damaged (with a warning)."""
         return self._look_up(run) if _ID.fullmatch(run) else None
 
+    def has(self, run: str) -> bool:
+        """Whether there is a finished run with this id, whole as it was written: faster than :meth:`find`,
+        which also checks what is in it."""
+        return bool(_ID.fullmatch(run)) and (self._generations.is_whole(run) or self.find(run) is not None)
+
     def records(self) -> list[RunRecord]:
         """Every finished run by time of finishing, then id; with a warning for each damaged one."""
         found = [self._look_up(name) for name in self._names()]

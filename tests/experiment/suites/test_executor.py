@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from zslbench.experiment import (
 from zslbench.experiment.suites import executor as executors
 from zslbench.experiment.suites.claims import Claims
 from zslbench.experiment.suites.definition import restored
-from zslbench.experiment.suites.group_state import GroupReport, GroupState, write_state
+from zslbench.experiment.suites.group_state import GroupReport, GroupState, names_in, read_state, write_state
 from zslbench.experiment.suites.run import Watcher, prepare
 from zslbench.experiment.suites.submission import last_lines
 from zslbench.experiment.suites.worker import work
@@ -250,6 +251,18 @@ def test_states_say_what_is_trained(here: type[Here], suite: Any, known: Registr
     assert (submission.states()[0].state, submission.states()[0].stage) == ("stopped", None)
     with GroupReport(submission.folder, 0, None):
         assert submission.states()[0].attempts == 2
+
+
+def test_threads_may_write_a_state_at_once(tmp_path: Path) -> None:
+    def write(epoch: int) -> None:
+        write_state(tmp_path, GroupState(0, epoch=epoch))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(400)))
+    found = read_state(tmp_path / "0.json", 0)
+    assert found is not None
+    assert found.epoch is not None
+    assert names_in(tmp_path) == [one.name for one in tmp_path.iterdir()] == ["0.json"]
 
 
 def test_last_lines(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from zslbench_slurm.executor import SlurmExecutor, sent_tasks
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "INTERVAL", 0.0)
+    monkeypatch.setattr(module, "QUEUE_INTERVAL", 0.0)
     monkeypatch.setattr(module, "LAG", 0.0)
 
 

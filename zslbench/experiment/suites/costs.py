@@ -7,21 +7,48 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from zslbench.experiment.job import ExecutionMode
-from zslbench.experiment.suites.lines import Cell, cost_key
+from zslbench.experiment.suites.lines import PENDING, Cell, cost_key
 from zslbench.store.record import RunRecord
+from zslbench.store.store import Store
+
+
+_ENOUGH = 8
+"""Finished runs of a suite from which the cost of an equal one is estimated."""
 
 
 class Costs:
-    """Estimated time of cells in seconds, from runs of the store on the same kind of device."""
+    """Estimated time of cells in seconds, from finished runs on the same kind of device."""
 
-    def __init__(self, records: Iterable[RunRecord], mode: ExecutionMode) -> None:
+    def __init__(self, store: Store, mode: ExecutionMode) -> None:
+        self._store, self._device = store, mode.device
         self._seconds: dict[str | None, list[float]] = {}
         """By :func:`cost_key`; those measured here also by data set, and all of them under None."""
-        for one in records:
-            seconds = one.environment.get("seconds")
-            device = (one.info.identity.get("execution") or {}).get("device")
-            if isinstance(seconds, (int, float)) and device == mode.device and not one.info.resumed:
-                self._seconds.setdefault(cost_key(one.info.identity), []).append(float(seconds))
+
+    def learn(self, cells: Iterable[Cell]) -> None:
+        """Look for runs that cost as much as the pending cells: among the suite's own, then in the store."""
+        # Opening every run of a large store takes seconds.
+        found, unknown = [], set()
+        for cell in cells:
+            if cell.status in PENDING:
+                unknown.add(cell.cost_key)
+            elif cell.status == "found":
+                found.append(cell)
+        for cell in found:
+            key = cell.cost_key
+            if key in unknown and len(self._seconds.get(key, ())) < _ENOUGH:
+                self._add(key, self._store.find(cell.run or ""))
+        unknown -= self._seconds.keys()
+        for record in self._store.records() if unknown else ():
+            if (key := cost_key(record.info.identity)) in unknown:
+                self._add(key, record)
+
+    def _add(self, key: str, record: RunRecord | None) -> None:
+        if record is None or record.info.resumed:
+            return
+        seconds = record.environment.get("seconds")
+        device = (record.info.identity.get("execution") or {}).get("device")
+        if isinstance(seconds, (int, float)) and device == self._device:
+            self._seconds.setdefault(key, []).append(float(seconds))
 
     def known(self, cell: Cell) -> float | None:
         """The mean of equal runs in the store; None: there is none."""

@@ -144,7 +144,7 @@ class Bench:
     ) -> None:
         self.registry, self.options, self.display = registry, options, display
         self.only_missing, self.retry_failed, self.across_lines = only_missing, retry_failed, across_lines
-        self.force, self.executor = force, executor
+        self.force, self.executor, self._group = force, executor, group
         self.store, self.mode = options.open_store(), options.mode(executor is not None and executor.remote)
         self.resolved = group or resolve_suite(suite, registry, options.data_root, self.mode.precision)
         self.computed = 0
@@ -155,9 +155,7 @@ class Bench:
         self._by_key: dict[tuple[str, str, str, int], Cell] = {}
         self._datasets = datasets or DatasetCache(options.data_root, display.say, options.store_check)
         self._ledger = Ledger(self.store)
-        # The worker of a group estimates nothing. Each run is opened once: there may be thousands.
-        self._records = {} if group else {one.info.id: one for one in self.store.records()}
-        self._costs = Costs(self._records.values(), self.mode)
+        self._costs = Costs(self.store, self.mode)
         self._identities: dict[tuple[Cell, int], _Planned] = {}
         self._ended: dict[Cell, JobResult] = {}
         """Cells that were computed together with an earlier one."""
@@ -183,8 +181,11 @@ class Bench:
         faults: dict[int, Exception] = {}
         for cell in self.cells:
             if cell.resolved is not None:
-                cell.seconds = self._costs.known(cell)
                 self._decide(cell, faults)
+        if self._group is None:  # the worker of a group estimates nothing
+            self._costs.learn(self.cells)
+            for cell in self.pending:
+                cell.seconds = self._costs.known(cell)
 
     def _form_groups(self) -> None:
         families: dict[Hashable, list[Cell]] = {}
@@ -200,8 +201,6 @@ class Bench:
                 cell.group = tuple(family[start : start + size])
 
     def _decide(self, cell: Cell, faults: dict[int, Exception]) -> None:
-        known = self._ledger.find(cell.id)
-        record = self._find(known.run) if known is not None and known.run is not None else None
         recipe = id(cell.recipe)  # a faulty data set is not read again for each seed
         try:
             if recipe in faults:
@@ -209,7 +208,7 @@ class Bench:
             planned = self._planned(cell)
         except Exception as error:
             faults[recipe] = error
-            if record is not None:
+            if (record := self._recorded(self._ledger.find(cell.id))) is not None:
                 cell.status, cell.run = "found", record.info.id
                 cell.reason = "its data set is not on this machine to compare with"
             else:
@@ -219,11 +218,12 @@ class Bench:
         cell.run, cell.data = planned.run(cell.seed), planned.data
         if self.force:
             return
-        if self._find(cell.run) is not None:
+        if self.store.has(cell.run):  # without the ledger: there may be thousands
             cell.status = "found"
-        elif record is not None and same_figures(
-            record.info.identity, {**planned.identity, "seed": cell.seed}
-        ):
+            return
+        known = self._ledger.find(cell.id)
+        record = self._recorded(known)
+        if record is not None and same_figures(record.info.identity, {**planned.identity, "seed": cell.seed}):
             cell.status, cell.run = "found", record.info.id
         elif self.store.is_running(cell.run):
             cell.status, cell.reason = "running elsewhere", "another process is computing it"
@@ -242,9 +242,9 @@ class Bench:
             self._identities[key] = _Planned(identity, run_ids(identity), run_id(identity["data"]))
         return self._identities[key]
 
-    def _find(self, run: str) -> RunRecord | None:
-        """A finished run, as it was when the planning began."""
-        return self._records.get(run) or self.store.find(run)
+    def _recorded(self, known: CellRecord | None) -> RunRecord | None:
+        """The finished run that the ledger has of a cell."""
+        return self.store.find(known.run) if known is not None and known.run is not None else None
 
     def _job(self, cell: Cell) -> Job:
         dataset, data = self._datasets.load(cell.recipe, cell.files, cell.named)
