@@ -305,10 +305,10 @@ def blocks(found: Mapping[str, list[dict[str, Any]]]) -> list[str]:
             "with every run in the store; *one left*: with all but one, which costs what the others did; "
             "*list runs* and *table*: read and check every run.",
             markdown(rows),
-            "Where a network file system would be the limit is an estimate, not a measurement. Planning opens "
-            "a small file for each finished cell, and the table two, its entry in the ledger and its run, one "
-            "after the other: with three round trips of 0.5 ms for each file, planning 10,000 cells takes "
-            "about 15 s and their table about 30 s. "
+            "Where a network file system would be the limit is an estimate, not a measurement. Planning "
+            "opens a small file for each finished cell, and the table two, its entry in the ledger and its "
+            "run, one after the other: with three round trips of 0.5 ms for each file, planning 10,000 cells "
+            "takes about 15 s and their table about 30 s. "
             "A look at the workers lists one folder, and reads only states of groups that have not ended. "
             "Workers that take their groups from the plan share one lock for a moment: at 5 ms for it, 200 "
             "groups a second can be handed out, and 200 workers with runs of a minute need 3.",

@@ -160,7 +160,8 @@ class RunRecord:
 
 
 def is_whole(folder: Path, run: str) -> bool:
-    """Whether the folder's ``run.json`` is that of this run and has its own sha256. The rest is not checked."""
+    """Whether the folder's ``run.json`` is that of this run and has the sha256 recorded in it; nothing else is
+    checked."""
     from zslbench.store.content import FORMAT
 
     try:

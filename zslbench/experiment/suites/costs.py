@@ -11,7 +11,6 @@ from zslbench.experiment.suites.lines import PENDING, Cell, cost_key
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 
-
 _ENOUGH = 8
 """Finished runs of a suite from which the cost of an equal one is estimated."""
 
