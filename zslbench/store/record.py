@@ -160,8 +160,7 @@ class RunRecord:
 
 
 def is_whole(folder: Path, run: str) -> bool:
-    """Whether the folder's ``run.json`` is that of this run and has the sha256 recorded in it; nothing else is
-    checked."""
+    """Whether the folder has the ``run.json`` of this run, as it was written. Nothing else is checked."""
     from zslbench.store.content import FORMAT
 
     try:
