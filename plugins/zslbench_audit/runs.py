@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 
-from zslbench.errors import PluginError
-from zslbench.evaluation import Evaluation, Selection, evaluate, final_fold
+from zslbench.evaluation import Evaluation, Selection, evaluate_scores
 from zslbench.experiment import Outcome
 from zslbench.plugin import Dataset
 from zslbench.training import unflatten
@@ -69,7 +67,7 @@ class ProbeRuns:
         traces = value.pop("traces")
         networks, validation = (_networks(found, side) for side in ("final", "validation"))
         outcome = Outcome(
-            evaluated(data, _below(found, "scores")),
+            evaluate_scores(data, _below(found, "scores")),
             networks=networks,
             validation_networks=validation,
             **value,
@@ -85,35 +83,7 @@ class ProbeRuns:
 
     def against_truth(self, outcome: Outcome) -> Evaluation:
         """The evaluation of a run on the unaltered data set with the true classes."""
-        return evaluated(self.truth, outcome.evaluation.scores)
-
-
-def evaluated(dataset: Dataset, scores: Mapping[str, np.ndarray]) -> Evaluation:
-    """Evaluate scores, ``gzsl`` (n, classes) and ``czsl`` (m, unseen), with the classes of a data set.
-
-    Raises:
-        PluginError: the scores do not fit the data set.
-    """
-    fold = final_fold(dataset, torch.device("cpu"))
-    seen, unseen = len(fold.test_seen.labels), len(fold.test_unseen.labels)
-    found: dict[str, Evaluation] = {}
-    for task, whole in scores.items():
-        start = seen if task == "gzsl" else 0  # f_czsl scores images of unseen classes only
-        if len(whole) != start + unseen:
-            raise PluginError(f"{task}: scores of {len(whole)} images instead of {start + unseen}")
-        rows = torch.from_numpy(whole)
-        # The evaluator embeds nothing: it is given scores in place of images.
-        sides = replace(
-            fold,
-            test_seen=replace(fold.test_seen, features=rows[:start]),
-            test_unseen=replace(fold.test_unseen, features=rows[start:]),
-        )
-        found[task] = evaluate(sides, {task: lambda rows: rows}, (task,), keep=True)
-    if not found:
-        raise PluginError("the run has no scores")
-    parts = {"gzsl": None, "czsl": None} | {task: getattr(one, task) for task, one in found.items()}
-    kept = {task: one.scores[task] for task, one in found.items()}
-    return replace(next(iter(found.values())), **parts, scores=kept)
+        return evaluate_scores(self.truth, outcome.evaluation.scores)
 
 
 def _below(arrays: Arrays, folder: str) -> Arrays:

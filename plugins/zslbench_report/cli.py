@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import SELECTIONS, format_option, note, options_of
+from zslbench.cli import STORED_SELECTIONS, format_option, note, options_of
 from zslbench.output import echo
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Report this run; repeatable.")
 @click.option("--method", help="Without SUITE: only this method.")
 @click.option("--dataset", help="Without SUITE: only this data set.")
-@click.option("--select", type=SELECTIONS, help="Without SUITE: only this selection.")
+@click.option("--select", type=STORED_SELECTIONS, help="Without SUITE: only this selection.")
 @click.option("--images", type=_FOLDER, help="Folder with the data sets' images, for attention maps.")
 @click.option("--without", multiple=True, metavar="SECTION", help="Omit a section, e.g. tsne; repeatable.")
 @options_of("data_root", "store")

@@ -13,6 +13,7 @@ import torch
 from zslbench.errors import PluginError
 from zslbench.evaluation.evaluator import evaluate
 from zslbench.evaluation.folds import final_fold
+from zslbench.evaluation.given import evaluate_scores
 from zslbench.plugin.dataset import Candidates, Dataset, OfficialSplit
 
 UNSEEN = np.array([0, 3, 5])
@@ -86,13 +87,71 @@ def test_figures_are_those_of_the_brute_force(case, brute):
     columns = np.searchsorted(UNSEEN, case.labels[rows])
     czsl = brute.of(case.czsl[rows], columns, [0, 1, 2], [])
     assert found.acc == pytest.approx(float(czsl.accuracy(czsl.rows, range(3), range(3))))
-    assert found.figures() == {
-        "acc": found.acc,
-        "u": found.u,
-        "s": found.s,
-        "h": found.h,
-        "ausuc": found.ausuc,
+    names = ("acc", "u", "s", "h", "ausuc", "acc_micro", "acc_top5", "micro", "u_top5", "s_top5")
+    np.testing.assert_equal(found.figures(), {name: getattr(found, name) for name in names})
+
+
+def test_overall_accuracy_counts_images(case, brute):
+    found = evaluate(case.embedded, case.scores, BOTH)
+    right = [brute.winner(list(row), range(8)) for row in case.gzsl[case.rows].tolist()]
+    assert found.micro == pytest.approx(
+        np.mean([a == b for a, b in zip(right, case.labels[case.rows], strict=True)])
+    )
+    rows = case.data.split.test_unseen
+    right = [brute.winner(list(row), range(3)) for row in case.czsl[rows].tolist()]
+    own = np.searchsorted(UNSEEN, case.labels[rows])
+    assert found.acc_micro == pytest.approx(np.mean([a == b for a, b in zip(right, own, strict=True)]))
+
+
+def in_top(row: list[float], own: int, k: int = 5) -> bool:
+    """Whether fewer than k other classes score at least as high."""
+    return len([c for c, value in enumerate(row) if c != own and value >= row[own]]) < k
+
+
+def test_top_five_by_looking_at_every_class(case):
+    found = evaluate(case.embedded, case.scores, BOTH)
+    for figure, classes in (("u_top5", UNSEEN), ("s_top5", np.setdiff1d(np.arange(8), UNSEEN))):
+        shares = []
+        for one in classes:
+            rows = [row for row in case.rows if case.labels[row] == one]
+            shares.append(np.mean([in_top(case.gzsl[row].tolist(), one) for row in rows]))
+        assert getattr(found, figure) == pytest.approx(np.mean(shares))
+    assert found.acc_top5 == 1, "of three classes, each is among the first five"
+
+
+def test_top_five_of_czsl_alone_and_of_f_gzsl_restricted_to_unseen_classes():
+    classes = 9  # 0 and 1 are seen
+    labels = np.repeat(np.arange(classes), 4)
+    n = len(labels)
+    rows = {
+        part: np.flatnonzero(labels < 2)[start::2] for start, part in enumerate(("trainval", "test_seen"))
     }
+    split = OfficialSplit(**rows, test_unseen=np.flatnonzero(labels >= 2))
+    semantics = np.eye(classes, dtype=np.float32)
+    data = Dataset(
+        "d", np.zeros((n, 1), np.float32), labels, tuple("abcdefghi"), semantics, split, "f", "att"
+    )
+    random = np.random.default_rng(0)
+    scores = random.integers(0, 5, size=(n, classes)).astype(np.float64)
+    gzsl = np.concatenate([scores[split.test_seen], scores[split.test_unseen]])
+    unseen = scores[split.test_unseen][:, 2:]
+    own = labels[split.test_unseen] - 2
+    hits = np.array([in_top(row.tolist(), c) for row, c in zip(unseen, own, strict=True)])
+    expected = np.mean([hits[own == c].mean() for c in range(7)])
+    assert evaluate_scores(data, {"czsl": unseen}).acc_top5 == pytest.approx(expected)
+    assert 0 < expected < 1
+    fold = final_fold(data, torch.device("cpu"))
+    parts = np.split(gzsl, [len(split.test_seen)])
+    seen_side, unseen_side = (
+        dataclasses.replace(side, features=torch.from_numpy(part))
+        for side, part in zip((fold.test_seen, fold.test_unseen), parts, strict=True)
+    )
+    fold = dataclasses.replace(fold, test_seen=seen_side, test_unseen=unseen_side)
+    both = evaluate(fold, {"gzsl": lambda rows: rows}, BOTH)
+    assert both.acc_top5 == pytest.approx(expected)
+    calibrated = both.calibrated(0.5)
+    assert math.isnan(calibrated.u_top5), "what the offset does to ranks is unknown without the scores"
+    assert calibrated.acc_top5 == both.acc_top5
 
 
 @pytest.mark.parametrize("offset", [-3.5, -1.0, 0.0, 0.25, 2.0, 100.0])

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from zslbench.evaluation.metrics import metrics_named
 from zslbench.experiment import PublishedResults
 from zslbench.report.comparison import comparison_frame, comparison_table
 from zslbench.report.tables.model import Cell, Table
+from zslbench.report.tables.render import render
 
 
 def cells(table: Table, *header: str) -> list[Cell]:
@@ -211,3 +213,23 @@ def test_published_figures_and_differences(record: Any) -> None:
         "",
     ]
     assert comparison_frame(others, results)["Acc_published"].isna().all()
+
+
+def test_runs_from_before_a_metric_was_measured_have_an_empty_cell(record: Any) -> None:
+    table = comparison_table([record(seed=0)], metrics=metrics_named("acc_top5,acc"))
+    assert texts(table, "cub", "CZSL", "Acc_top5") == [None]
+    assert "–" in render(table, "markdown")
+    assert texts(table, "cub", "CZSL", "Acc") == ["50.0"]
+
+
+def test_external_rows_are_never_ranked(record: Any) -> None:
+    runs = [
+        record(method="ours", h=0.3),
+        record(method="weaker", h=0.2),
+        record(method="theirs", h=0.9, selection="external"),
+    ]
+    ranks = comparison_frame(runs).set_index("method")["H_rank"].dropna()
+    assert ranks.to_dict() == {"ours": "best", "weaker": "second"}
+    shown = comparison_table(runs)
+    assert "external" in [text for text in texts(shown, "", "", "selection") if text]
+    assert any(note.startswith("external:") for note in shown.notes)

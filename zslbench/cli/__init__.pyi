@@ -4,6 +4,7 @@ from .options import (
     SEED as SEED,
     SEEDS as SEEDS,
     SELECTIONS as SELECTIONS,
+    STORED_SELECTIONS as STORED_SELECTIONS,
     data_root_option as data_root_option,
     fitting_options as fitting_options,
     format_option as format_option,

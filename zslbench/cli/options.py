@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from zslbench.evaluation.selection import EXTERNAL
 from zslbench.experiment.options import (
     COUNT as COUNT,
     SEED as SEED,
@@ -49,6 +50,8 @@ def format_option(command: F) -> F:
 
 
 SELECTIONS = click.Choice(["val", "last", "oracle", "oracle-scripts"])
+STORED_SELECTIONS = click.Choice([*SELECTIONS.choices, EXTERNAL])
+"""Those that runs of the store may have."""
 
 select_option = click.option(
     "--select",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zslbench.cli.options import (
-    SELECTIONS,
+    STORED_SELECTIONS,
     data_root_option,
     emit_notes,
     format_option,
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from zslbench.experiment.published import PublishedRow
     from zslbench.store.record import RunRecord
 
+CONFUSIONS = 20
+"""How many confusions of each task are shown."""
+
+_EMPTY = {
+    "epochs": "this run has no epochs: it is a closed-form solution, or external",
+    "curve": "this run has no curve: it has no GZSL scores",
+}
+
 Filters = Mapping[str, str | None]
 """``method``, ``dataset`` and ``selection``; None: any."""
 
@@ -37,7 +45,7 @@ def _filters(command: Any) -> Any:
     for option in (
         click.option("--method", help="Only this method."),
         click.option("--dataset", callback=_as_dataset_key, help="Only this data set."),
-        click.option("--select", "selection", type=SELECTIONS, help="Only this selection."),
+        click.option("--select", "selection", type=STORED_SELECTIONS, help="Only this selection."),
     ):
         command = option(command)
     return command
@@ -103,6 +111,12 @@ def runs(store: Path | None, fmt: str, **filters: str | None) -> None:
 @click.option(
     "--predictions", is_flag=True, help="Show the predicted class of every test image, with its file's name."
 )
+@click.option(
+    "--confusions",
+    is_flag=True,
+    help=f"Show the {CONFUSIONS} most frequent confusions of classes; csv and json have the whole matrix.",
+)
+@click.option("--curve", is_flag=True, help="Show the points of the seen-unseen curve.")
 @data_root_option
 @store_option
 @format_option
@@ -111,6 +125,8 @@ def show(
     classes: bool,
     epochs: bool,
     predictions: bool,
+    confusions: bool,
+    curve: bool,
     data_root: Path | None,
     store: Path | None,
     fmt: str,
@@ -120,17 +136,23 @@ def show(
     from zslbench.report.one_run import explain_run, run_details
     from zslbench.store.store import Store
 
-    if classes + epochs + predictions > 1:
-        raise click.UsageError("give one of --classes, --epochs and --predictions")
+    if classes + epochs + predictions + confusions + curve > 1:
+        raise click.UsageError("give one of --classes, --epochs, --predictions, --confusions and --curve")
     where = Store.default(store)
     record = where.resolve(run_id)
     if faults := record.verify():
         note("files differ from what was written: " + "; ".join(faults))
-    if classes or epochs:
-        table = record.table("classes" if classes else "epochs")
+    if classes or epochs or curve:
+        table = record.table("classes" if classes else "epochs" if epochs else "curve")
         if table.empty:
-            note("this run has no epochs: it is a closed-form solution")
-        emit(table, fmt, title=record.info.id)
+            note(_EMPTY["curve" if curve else "epochs"])
+        emit(table, fmt, title=record.info.id, decimals=4 if curve else 2)
+        return
+    if confusions:
+        from zslbench.report.predictions import confusions_frame, most_confused
+
+        matrix = confusions_frame(record)
+        emit(matrix if fmt in ("csv", "json") else most_confused(matrix, CONFUSIONS), fmt, decimals=1)
         return
     known = registry()
     if predictions:
@@ -159,29 +181,35 @@ def show(
     help="What the table shows in addition: published, difference (ours minus published), interval "
     "(± half of a 95 % interval instead of ± std).",
 )
+@click.option(
+    "--metrics",
+    metavar="NAME,...",
+    help="Which figures, such as acc,acc_micro,acc_top5,micro,ausuc.  [default: acc,u,s,h]",
+)
 @store_option
 @format_option
-def table(store: Path | None, fmt: str, show: str | None, **filters: str | None) -> None:
+def table(store: Path | None, fmt: str, show: str | None, metrics: str | None, **filters: str | None) -> None:
     """Compare methods on data sets: CZSL Acc and GZSL U, S, H, mean ± std over the seeds in the store.
 
     The best of comparable rows is marked, and so are rows tied with it. csv and json are always complete,
     regardless of --show.
     """
+    from zslbench.evaluation.metrics import metrics_named
     from zslbench.report.comparison import SHOW, comparison_frame, comparison_table
     from zslbench.report.figures import parse_choices
     from zslbench.report.results import trust_notes
 
-    shown = parse_choices(show, SHOW)
+    shown, named = parse_choices(show, SHOW), metrics_named(metrics)
     records = _records(store, filters)
     if not records:
         _note_empty()
         emit([], fmt)
         return
     if fmt in ("csv", "json"):
-        emit(comparison_frame(records), fmt)
+        emit(comparison_frame(records, metrics=named), fmt)
         emit_notes(trust_notes(records), fmt)
     else:
-        emit(comparison_table(records, shown), fmt)
+        emit(comparison_table(records, shown, metrics=named), fmt)
 
 
 @click.command()

@@ -6,6 +6,7 @@ from .folds import (
     transductive_knowledge as transductive_knowledge,
     validation_fold as validation_fold,
 )
+from .given import evaluate_scores as evaluate_scores
 from .leaders import Leaders as Leaders, Sides as Sides
 from .metrics import (
     METRICS as METRICS,
@@ -13,6 +14,7 @@ from .metrics import (
     criteria as criteria,
     criterion as criterion,
     headline_metrics as headline_metrics,
+    metrics_named as metrics_named,
 )
-from .selection import Selection as Selection, uses_test_images as uses_test_images
+from .selection import EXTERNAL as EXTERNAL, Selection as Selection, uses_test_images as uses_test_images
 from .splits import fingerprint as fingerprint, split_fingerprint as split_fingerprint

@@ -33,6 +33,10 @@ def accuracy_per_class(
     return np.where(total > 0, hit / np.maximum(total, 1), np.nan)
 
 
+TOP = 5
+"""Of the metrics that ask whether the own class is among the highest-scoring ones."""
+
+
 def mean_over_classes(per_class: Float[np.ndarray, " _"]) -> float:
     """Unweighted mean over the classes that have images; NaN when none has."""
     present = per_class[~np.isnan(per_class)]
@@ -180,6 +184,36 @@ class Evaluation:
         """Area under the seen-unseen curve."""
         return float("nan") if self.curve is None else self.curve.area
 
+    @property
+    def micro(self) -> float:
+        """Share of all test images that GZSL gets right."""
+        return _share(None if self.gzsl is None else self.gzsl.all.right(self.labels))
+
+    @property
+    def acc_micro(self) -> float:
+        """Share of the images of unseen classes that CZSL gets right."""
+        return _share(None if self.czsl is None else self.czsl.right(self.labels[self.is_unseen]))
+
+    @property
+    def acc_top5(self) -> float:
+        """CZSL accuracy per class, where a class among the five highest is right."""
+        labels = self.labels[self.is_unseen]
+        return _top(self.czsl, labels, self.unseen)
+
+    @property
+    def u_top5(self) -> float:
+        """The same for GZSL and unseen classes."""
+        return self._gzsl_top(self.unseen)
+
+    @property
+    def s_top5(self) -> float:
+        """The same for GZSL and seen classes."""
+        return self._gzsl_top(self.seen)
+
+    def _gzsl_top(self, classes: ClassIds) -> float:
+        best = None if self.gzsl is None else self.gzsl.all
+        return _top(best, self.labels, classes)
+
     def best_offset(self) -> float | None:
         """The calibration offset with the highest H on these images, for validation images."""
         return None if self.curve is None else best_offset(self.curve)[0]
@@ -243,6 +277,18 @@ class Evaluation:
         return pd.DataFrame({"until": until, "seen": self.curve.seen, "unseen": self.curve.unseen})
 
 
+def _share(hits: Bool[np.ndarray, " n"] | None) -> float:
+    return float("nan") if hits is None or not len(hits) else float(hits.mean())
+
+
+def _top(found: Leaders | None, labels: Labels, classes: ClassIds) -> float:
+    """Top-5 accuracy, averaged over ``classes``: an image is right if fewer than five other classes score at
+    least as high as its own, hence always among five classes. NaN where rivals are unknown."""
+    if found is None or np.isnan(found.rivals).any():
+        return float("nan")
+    return mean_over_classes(accuracy_per_class(found.rivals <= TOP, labels, classes))
+
+
 def evaluate(
     fold: Fold, scores: Mapping[str, Score], tasks: Collection[str], *, keep: bool = False
 ) -> Evaluation:
@@ -260,9 +306,12 @@ def evaluate(
     gzsl: Sides | None = None
     czsl: Leaders | None = None
 
-    def by_side(part: Scores) -> list[Leaders]:
-        found = Sides.of(part, seen, unseen)
+    def by_side(part: Scores, labels: Labels) -> list[Leaders]:
+        found = Sides.of(part, seen, unseen, _own(part, labels))
         return [found.seen, found.unseen]
+
+    def among_unseen(part: Scores, labels: Labels) -> list[Leaders]:
+        return [Leaders.of(part, unseen, _own(part, np.searchsorted(unseen, labels)))]
 
     if "gzsl" in scores:
         sides = both if "gzsl" in tasks else both[1:]
@@ -273,9 +322,7 @@ def evaluate(
         if "czsl" in tasks:
             czsl, kept["czsl"] = ranked[-1][0][1], ranked[-1][1][:, unseen]
     if "czsl" in scores:
-        [czsl], kept["czsl"] = _ranked(
-            scores["czsl"], fold.test_unseen, len(unseen), lambda part: [Leaders.of(part, unseen)], keep
-        )
+        [czsl], kept["czsl"] = _ranked(scores["czsl"], fold.test_unseen, len(unseen), among_unseen, keep)
     return Evaluation(
         class_names=space.names,
         seen=seen,
@@ -289,12 +336,16 @@ def evaluate(
     )
 
 
+def _own(scores: Scores, columns: Labels) -> Float[np.ndarray, " n"]:
+    return np.asarray(scores[np.arange(len(scores)), columns])
+
+
 def _ranked(
-    score: Score, side: HeldOut, classes: int, rank: Callable[[Scores], list[Leaders]], keep: bool
+    score: Score, side: HeldOut, classes: int, rank: Callable[[Scores, Labels], list[Leaders]], keep: bool
 ) -> tuple[list[Leaders], Scores]:
     """The leaders of a side's images, and all scores if they are kept, otherwise none."""
-    none = np.zeros((0, classes))
-    found, kept = [rank(none)], []
+    none, done = np.zeros((0, classes)), 0
+    found, kept = [rank(none, side.labels[:0])], []
     for inputs in side.inputs(classes):
         scores = score(inputs)
         if tuple(scores.shape) != (len(inputs), classes):
@@ -307,7 +358,8 @@ def _ranked(
         elif scores.element_size() < 4:  # NumPy has no bfloat16
             scores = scores.float()
         part = scores.detach().cpu().numpy()
-        found.append(rank(part))
+        found.append(rank(part, side.labels[done : done + len(part)]))
+        done += len(part)
         if keep:
             kept.append(part)
     leaders = [joined(parts) for parts in zip(*(found[1:] or found), strict=True)]

@@ -1,7 +1,7 @@
 """The part of the scores that is kept: each image's leading class, among the seen and the unseen classes.
 
 Every figure follows from these, so the scores of a chunk of images are dropped at once: memory grows with
-the images plus the classes, not with their product. Labels are not used to find them.
+the images plus the classes, not with their product. Labels are not used to find them, only to count rivals.
 """
 
 from __future__ import annotations
@@ -27,17 +27,26 @@ class Leaders:
     """The first class with that score."""
     alone: Bool[np.ndarray, " n"]
     """Whether it is the only class with that score."""
+    rivals: Float[np.ndarray, " n"]
+    """How many of the classes score at least as high as the image's own, itself included; NaN: unknown."""
 
     @classmethod
-    def of(cls, scores: Scores, classes: ClassIds) -> Leaders:
-        """Find them in scores over ``classes``, one column each; without classes they are -1, scored -inf."""
+    def of(cls, scores: Scores, classes: ClassIds, own: Float[np.ndarray, " n"] | None = None) -> Leaders:
+        """Find them in scores over ``classes``, one column each; without classes they are -1, scored -inf.
+
+        Args:
+            own: the score of each image's own class; None: rivals are not counted.
+        """
+        rivals = np.full(len(scores), np.nan)
+        if own is not None:
+            rivals = np.count_nonzero(scores >= own[:, None], axis=1).astype(np.float64)
         if not len(classes):
             nobody = np.full(len(scores), -1)
-            return cls(np.full(len(scores), -np.inf, scores.dtype), nobody, nobody == 0)
+            return cls(np.full(len(scores), -np.inf, scores.dtype), nobody, nobody == 0, rivals)
         best = scores.max(axis=1)
         # A row with a NaN has NaN as its maximum, which equals nothing.
         alone = np.count_nonzero(scores == best[:, None], axis=1) == 1
-        return cls(best, classes[scores.argmax(axis=1)], alone)
+        return cls(best, classes[scores.argmax(axis=1)], alone, rivals)
 
     def right(self, labels: Labels) -> Bool[np.ndarray, " n"]:
         """Whether the true class is the only leader: a tie counts as wrong, and so does a NaN."""
@@ -52,9 +61,11 @@ class Sides:
     unseen: Leaders
 
     @classmethod
-    def of(cls, scores: Scores, seen: ClassIds, unseen: ClassIds) -> Sides:
-        """Find them in scores over all classes."""
-        return cls(*(Leaders.of(scores.take(side, axis=1), side) for side in (seen, unseen)))
+    def of(
+        cls, scores: Scores, seen: ClassIds, unseen: ClassIds, own: Float[np.ndarray, " n"] | None = None
+    ) -> Sides:
+        """Find them in scores over all classes; ``own`` as for :meth:`Leaders.of`."""
+        return cls(*(Leaders.of(scores.take(side, axis=1), side, own) for side in (seen, unseen)))
 
     @property
     def all(self) -> Leaders:
@@ -67,11 +78,14 @@ class Sides:
             np.maximum(s.score, u.score),
             np.where(first, s.label, u.label),
             number & ~tie & np.where(higher, s.alone, u.alone),
+            s.rivals + u.rivals,
         )
 
     def less(self, offset: float) -> Sides:
-        """A copy with ``offset`` subtracted from the scores of seen classes, in float64."""
-        return replace(self, seen=replace(self.seen, score=self.seen.score.astype(np.float64) - offset))
+        """A copy with ``offset`` subtracted from the scores of seen classes, in float64; of their rivals
+        nothing is known any more."""
+        score, unknown = self.seen.score.astype(np.float64) - offset, np.full_like(self.seen.rivals, np.nan)
+        return replace(self, seen=replace(self.seen, score=score, rivals=unknown))
 
 
 def joined(parts: Sequence[Leaders]) -> Leaders:

@@ -6,11 +6,13 @@ Imports nothing heavy; the arithmetic is in :mod:`zslbench.evaluation.evaluator`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from zslbench.errors import SettingsError, did_you_mean
 
 Group = Literal["CZSL", "GZSL", "calibrated"]
 
@@ -34,6 +36,10 @@ class Metric:
     headline: bool = False
     """Whether comparisons, suites and ablations give it a column for each data set. Other metrics are shown
     with single runs."""
+    on_request: bool = False
+    """Whether tables show it only where it is asked for by name (:func:`metrics_named`)."""
+    needs_scores: bool = False
+    """Whether it needs scores; for the others the predicted classes are enough."""
     criterion: bool = False
     """Whether models are selected and searched by it, and ablations and charts show it; one each for CZSL and
     GZSL."""
@@ -63,6 +69,7 @@ class Metric:
 
 
 _shown = partial(Metric, headline=True, published=True)
+_asked = partial(Metric, on_request=True)
 
 METRICS: dict[str, Metric] = {
     one.key: one
@@ -71,10 +78,15 @@ METRICS: dict[str, Metric] = {
         _shown("u", "U", "GZSL", attrgetter("u"), classes=("unseen",)),
         _shown("s", "S", "GZSL", attrgetter("s"), classes=("seen",)),
         _shown("h", "H", "GZSL", attrgetter("h"), criterion=True, classes=("unseen", "seen")),
-        Metric("ausuc", "AUSUC", "GZSL", attrgetter("ausuc")),
-        Metric("u_cal", "U_cal", "calibrated", attrgetter("u")),
-        Metric("s_cal", "S_cal", "calibrated", attrgetter("s")),
-        Metric("h_cal", "H_cal", "calibrated", attrgetter("h")),
+        Metric("ausuc", "AUSUC", "GZSL", attrgetter("ausuc"), needs_scores=True),
+        Metric("u_cal", "U_cal", "calibrated", attrgetter("u"), needs_scores=True),
+        Metric("s_cal", "S_cal", "calibrated", attrgetter("s"), needs_scores=True),
+        Metric("h_cal", "H_cal", "calibrated", attrgetter("h"), needs_scores=True),
+        _asked("acc_micro", "Acc_micro", "CZSL", attrgetter("acc_micro")),
+        _asked("acc_top5", "Acc_top5", "CZSL", attrgetter("acc_top5"), needs_scores=True),
+        _asked("micro", "Micro", "GZSL", attrgetter("micro")),
+        _asked("u_top5", "U_top5", "GZSL", attrgetter("u_top5"), needs_scores=True),
+        _asked("s_top5", "S_top5", "GZSL", attrgetter("s_top5"), needs_scores=True),
     )
 }
 """By key, in the order of columns."""
@@ -82,8 +94,30 @@ METRICS: dict[str, Metric] = {
 
 def headline_metrics() -> tuple[Metric, ...]:
     """The metrics of comparisons, those of CZSL first."""
-    shown = [one for one in METRICS.values() if one.headline]
-    return tuple(sorted(shown, key=lambda one: ("CZSL", "GZSL", "calibrated").index(one.group)))
+    return _ordered(one for one in METRICS.values() if one.headline)
+
+
+def _ordered(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """By group, which headers of tables span."""
+    return tuple(sorted(dict.fromkeys(metrics), key=lambda one: get_args(Group).index(one.group)))
+
+
+def metrics_named(text: str | None) -> tuple[Metric, ...]:
+    """The metrics in ``--metrics A,B`` (keys or names), those of CZSL first; None: the headline ones.
+
+    Raises:
+        SettingsError: an unknown name, or none.
+    """
+    if text is None:
+        return headline_metrics()
+    known = {name.lower(): one for one in METRICS.values() for name in (one.key, one.name)}
+    wanted = [name.strip().lower() for name in text.split(",") if name.strip()]
+    for name in wanted:
+        if name not in known:
+            raise SettingsError(f"--metrics {name}: {did_you_mean(name, METRICS)}")
+    if not wanted:
+        raise SettingsError(f"--metrics names none; {did_you_mean('', METRICS)}")
+    return _ordered(known[name] for name in dict.fromkeys(wanted))
 
 
 def criteria() -> tuple[Metric, ...]:

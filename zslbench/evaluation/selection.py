@@ -21,6 +21,9 @@ from zslbench.errors import SettingsError, did_you_mean
 Mode = Literal["last", "val", "oracle", "oracle-scripts"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+EXTERNAL = "external"
+"""In place of a mode, for scores that were made elsewhere: how their model was selected is unknown."""
+
 EVALUATIONS = 20
 """Evaluations along a schedule by default."""
 

@@ -16,7 +16,7 @@ from zslbench.data.validate import few
 from zslbench.errors import DataError, SettingsError, ZslbenchError
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.folds import Fold, final_fold, inputs_of
-from zslbench.evaluation.selection import uses_test_images
+from zslbench.evaluation.selection import EXTERNAL, uses_test_images
 from zslbench.evaluation.splits import split_fingerprint
 from zslbench.experiment.datasets import DataFiles, arrays, load_dataset
 from zslbench.experiment.fitting import Fitter, embedding_inputs, embedding_needs
@@ -249,6 +249,8 @@ def fitted_networks(record: RunRecord, *, embedding_only: bool = False) -> dict[
         DataError: their file is damaged.
     """
     run = f"run {record.info.id}"
+    if record.info.selection == EXTERNAL:
+        raise ZslbenchError(f"{run} has no networks: it is external, evaluated from scores made elsewhere")
     if uses_test_images(record.info.selection):
         raise ZslbenchError(
             f"{run} has no networks: under --select {record.info.selection} its figures come from several "

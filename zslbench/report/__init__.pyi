@@ -14,7 +14,11 @@ from .one_run import (
     stage_rows as stage_rows,
     stages_line as stages_line,
 )
-from .predictions import image_files as image_files, predictions_frame as predictions_frame
+from .predictions import (
+    confusions_frame as confusions_frame,
+    image_files as image_files,
+    predictions_frame as predictions_frame,
+)
 from .published import (
     published_lookup as published_lookup,
     published_table as published_table,
@@ -22,6 +26,7 @@ from .published import (
 )
 from .results import (
     ORACLE_MARK as ORACLE_MARK,
+    SELECTIONS as SELECTIONS,
     candidates_label as candidates_label,
     dataset_label as dataset_label,
     distinct_runs as distinct_runs,
@@ -37,6 +42,7 @@ from .results import (
     selection_mark as selection_mark,
     trust_mark as trust_mark,
     trust_notes as trust_notes,
+    without_seed as without_seed,
 )
 from .statistics import (
     Interval as Interval,

@@ -2,8 +2,8 @@
 
 Only comparable numbers share a row: rows are distinguished by variant, features, semantics, selection,
 candidates and, if the store has several runs of one seed, by whatever else differs (settings, versions,
-execution). Rows are ranked among those of one data set, features, semantics, selection and candidates. Oracle
-and transductive results are not ranked.
+execution). Rows are ranked among those of one data set, features, semantics, selection and candidates.
+Oracle, transductive and external results are not ranked.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.report.figures import EMPTY, SeedValues, marked, rank_columns, ranking_notes
 from zslbench.report.published import PublishedCells, own_ablation
 from zslbench.report.results import (
+    SELECTIONS,
     candidates_key,
     candidates_label,
     dataset_label,
@@ -40,11 +41,12 @@ SHOW = ("published", "difference", "interval")
 """``published``: rows of published figures, if there are any of the method; ``difference``: ours minus
 published, with a verdict; ``interval``: ± half of the 95 % interval instead of ± std."""
 
-_SELECTIONS = ("val", "last", "oracle", "oracle-scripts")
-"""In the order of a method's rows."""
 
-
-def comparison_frame(records: Sequence[RunRecord], published: PublishedResults | None = None) -> pd.DataFrame:
+def comparison_frame(
+    records: Sequence[RunRecord],
+    published: PublishedResults | None = None,
+    metrics: Sequence[Metric] | None = None,
+) -> pd.DataFrame:
     """One row per method and data set, for programs: seeds, mean, deviation and interval of each figure.
 
     A figure that one of a row's seeds lacks is missing, not averaged over the others; a single seed has no
@@ -53,8 +55,9 @@ def comparison_frame(records: Sequence[RunRecord], published: PublishedResults |
 
     Args:
         published: published results; None: the package's.
+        metrics: which figures; None: the headline metrics.
     """
-    found = _Comparison(records, (), published)
+    found = _Comparison(records, (), published, metrics)
     return frame_of([found.record(one) for one in found.groups])
 
 
@@ -62,14 +65,16 @@ def comparison_table(
     records: Sequence[RunRecord],
     show: Collection[str] = (),
     published: PublishedResults | None = None,
+    metrics: Sequence[Metric] | None = None,
 ) -> Table:
     """The same for readers: one row per method, three levels of columns (data set, CZSL or GZSL, figure).
 
     Args:
         show: what to show in addition to our figures, from ``SHOW``.
         published: published results; None: the package's.
+        metrics: which figures; None: the headline metrics.
     """
-    return _Comparison(records, show, published).table()
+    return _Comparison(records, show, published, metrics).table()
 
 
 class _Key(NamedTuple):
@@ -121,9 +126,14 @@ class _Comparison:
     """The runs by row and data set, with their ranks and published figures."""
 
     def __init__(
-        self, records: Sequence[RunRecord], show: Collection[str], published: PublishedResults | None
+        self,
+        records: Sequence[RunRecord],
+        show: Collection[str],
+        published: PublishedResults | None,
+        metrics: Sequence[Metric] | None,
     ) -> None:
         self.records, self.show = records, show
+        self.metrics = headline_metrics() if metrics is None else metrics
         self.groups = _groups(records)
         self.cells = PublishedCells()
         self._results = PublishedResults.load() if published is None else published
@@ -135,7 +145,7 @@ class _Comparison:
                 alike = (one.dataset, one.key.selection, one.key.features, one.key.semantics, chosen)
                 comparable.setdefault(alike, []).append(one)
         for members in comparable.values():
-            ranks = rank_columns({str(one.key): one.records for one in members})
+            ranks = rank_columns({str(one.key): one.records for one in members}, metrics=self.metrics)
             self._ranks |= {(one.key, one.dataset): ranks for one in members}
 
     def _published(self, one: _Group) -> PublishedRow | None:
@@ -160,7 +170,7 @@ class _Comparison:
         row |= mark_columns(one.records.values())
         printed = self._published(one)
         more: dict[str, Any] = {}
-        for metric in headline_metrics():
+        for metric in self.metrics:
             values, figure = SeedValues.of(one.records, metric), metric.name
             row[f"{figure}_mean"], row[f"{figure}_std"] = values.interval.mean, values.interval.std
             more[f"{figure}_low"], more[f"{figure}_high"] = values.interval.low, values.interval.high
@@ -188,12 +198,12 @@ class _Comparison:
             label = dataset_label(name, self.records)
             columns.append(Column((label, "", "seeds"), f"{name}_seeds"))
             columns += [
-                Column((label, one.group, one.name), f"{name}_{one.key}_mean") for one in headline_metrics()
+                Column((label, one.group, one.name), f"{name}_{one.key}_mean") for one in self.metrics
             ]
 
         # Embedding methods before generative ones, as in published tables; oracle rows below their method.
         def place(one: _Key) -> tuple[Any, ...]:
-            return one.group, one.method, _SELECTIONS.index(one.selection), one.candidates != TEST, one
+            return one.group, one.method, SELECTIONS.index(one.selection), one.candidates != TEST, one
 
         ordered = sorted(rows, key=place)
         lines = [row for key in ordered for row in self._rows(key, columns, rows[key])]
@@ -205,7 +215,7 @@ class _Comparison:
         values: dict[str, Any] = {**key.named(), "selection": selection_label(key.selection)}
         for name, one in of.items():
             values[f"{name}_seeds"] = len(one.records)
-            values |= {f"{name}_{metric.key}_mean": self._ours(one, metric) for metric in headline_metrics()}
+            values |= {f"{name}_{metric.key}_mean": self._ours(one, metric) for metric in self.metrics}
         rows = [Row.of(columns, values, key.group)]
         printed = {name: self._published(one) for name, one in of.items()}
         for kind, text in (("published", "published"), ("difference", "− published")):
@@ -214,7 +224,7 @@ class _Comparison:
                 values = {one.key: Cell(words="") for one in columns if not one.header[1]}
                 values["method"] = Cell(key.method, text)
                 for name, one in of.items():
-                    for metric in headline_metrics():
+                    for metric in self.metrics:
                         values[f"{name}_{metric.key}_mean"] = self._below(kind, one, printed[name], metric)
                 rows.append(Row.of(columns, values, key.group, kind))
         return rows

@@ -48,11 +48,6 @@ def differences(a: RunRecord, b: RunRecord) -> tuple[Difference, ...]:
     )
 
 
-def without_seed(record: RunRecord) -> dict[str, Any]:
-    """The part of the identity that runs differing only in their seed share."""
-    return {key: value for key, value in record.info.identity.items() if key != "seed"}
-
-
 def _sections(record: RunRecord) -> dict[str, dict[str, Any]]:
     identity, environment = record.info.identity, record.environment
     chosen = [f"{one.key}_{what}" for what in ("epoch", "candidate") for one in reversed(criteria())]

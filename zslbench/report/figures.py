@@ -58,14 +58,16 @@ class SeedValues:
 
 
 def rank_columns(
-    rows: Mapping[str, Mapping[int, RunRecord]], requested: int | None = None
+    rows: Mapping[str, Mapping[int, RunRecord]],
+    requested: int | None = None,
+    metrics: Iterable[Metric] | None = None,
 ) -> dict[str, Ranking]:
-    """The ranking of rows by each headline metric's key.
+    """The ranking of rows by the key of each metric; None: the headline metrics.
 
     Rows that lack the metric or some of the requested seeds take no part.
     """
     found = {}
-    for metric in headline_metrics():
+    for metric in headline_metrics() if metrics is None else metrics:
         column = {name: SeedValues.of(records, metric, requested) for name, records in rows.items()}
         complete = {
             name: one.values

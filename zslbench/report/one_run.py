@@ -11,14 +11,14 @@ from typing import Any
 from zslbench.errors import DataError, PluginError, UnknownName
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import METRICS
-from zslbench.evaluation.selection import uses_test_images
+from zslbench.evaluation.selection import EXTERNAL, uses_test_images
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.boundary import one_line, plugin_code
 from zslbench.plugin.declarations import Method
 from zslbench.plugin.lookup import Registered, Registry
 from zslbench.plugin.presets import flatten
 from zslbench.plugin.targets import load_function
-from zslbench.report.results import knowledge_of_test, mark_notes, percent
+from zslbench.report.results import knowledge_of_test, percent, trust_notes
 from zslbench.store.record import RunInfo, RunRecord
 
 Details = list[tuple[str, Any]]
@@ -42,12 +42,13 @@ def run_details(record: RunRecord, explained: Sequence[tuple[str, str]] = ()) ->
             *((name, getattr(info, name)) for name in ("method", "variant", "dataset", "seed")),
             ("finished", record.finished.isoformat(timespec="seconds")),
             ("folder", str(record.folder)),
-            *(("mark", text) for text in mark_notes([record])),
+            *(("mark", text) for text in trust_notes([record])),
         ],
         "figures": [(name, _figure(name, value)) for name, value in record.metrics.items()],
         "95 % over classes": _over_classes(record),
         "reading": [*_reading(record), *explained],
         "selection": list(info.identity["selection"].items()),
+        EXTERNAL: list(flatten(info.identity.get(EXTERNAL, {})).items()),
         "components": list(info.identity["components"].items()),
         "settings": [*_settings(record), ("preset", record.environment.get("preset"))],
         "search": [row for one in record.environment.get("tuned") or () for row in one.items()],
@@ -177,13 +178,13 @@ def explain_settings(
 def explain_run(record: RunRecord, known: Registry) -> list[tuple[str, str]]:
     """The rows for the settings that a run had, chosen hyper-parameters included.
 
-    A run of a method that is no longer installed has none.
+    A run of a method that is no longer installed has none, and an external one neither.
 
     Raises:
         PluginError: as for :func:`explain_settings`.
     """
     methods = {one.name: one for one in known.methods()}
-    if record.info.method not in methods:
+    if record.info.method not in methods or record.info.selection == EXTERNAL:
         return []
     settings = copy.deepcopy(dict(record.info.identity["settings"]))
     for key, value in (record.environment.get("chosen") or {}).items():

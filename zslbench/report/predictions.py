@@ -1,4 +1,4 @@
-"""A run's predictions on the test images, with their file names."""
+"""A run's predictions on the test images, with their file names, and the confusions of classes in them."""
 
 from __future__ import annotations
 
@@ -42,6 +42,51 @@ def predictions_frame(
     if "czsl_correct" in found:
         found["czsl_correct"] = found["czsl_correct"].astype("boolean").where(found["side"] == "unseen")
     return found
+
+
+def confusions_frame(record: RunRecord) -> pd.DataFrame:
+    """The confusion matrices of a run, from stored predictions: a row for each pair of classes that occurs.
+
+    Columns: ``task`` (``GZSL`` or ``CZSL``), ``class``, its ``side``, ``predicted`` with ``predicted_side``,
+    ``images`` and their ``share`` of the class's test images in percent. The diagonal is included.
+    ``predicted`` is missing where the class's own score is the highest but another's equals it, which counts
+    as wrong.
+    """
+    import pandas as pd
+
+    classes, table = record.table("classes").set_index("class_id"), record.table("predictions")
+    found = []
+    for task in ("GZSL", "CZSL"):
+        column = f"{task.lower()}_prediction"
+        if column not in table:
+            continue
+        scored = table if task == "GZSL" else table[table["side"] == "unseen"]
+        tied = (scored[column] == scored["label"]) & ~scored[f"{task.lower()}_correct"]
+        counts = scored.assign(predicted=scored[column].mask(tied, -1)).groupby(["label", "predicted"]).size()
+        each = counts.rename("images").reset_index()
+        each.insert(0, "task", task)
+        each["share"] = 100 * each["images"] / each.groupby("label")["images"].transform("sum")
+        found.append(each)
+    every = (
+        pd.concat(found) if found else pd.DataFrame(columns=["task", "label", "predicted", "images", "share"])
+    )
+    named = {
+        "task": every["task"],
+        "class": every["label"].map(classes["name"]),
+        "side": every["label"].map(classes["side"]),
+        "predicted": every["predicted"].map(classes["name"]),
+        "predicted_side": every["predicted"].map(classes["side"]),
+        "images": every["images"],
+        "share": every["share"],
+    }
+    return pd.DataFrame(named).reset_index(drop=True)
+
+
+def most_confused(confusions: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Of each task the ``count`` most frequent confusions, by their share of the class, then by images."""
+    wrong = confusions[confusions["class"] != confusions["predicted"]]
+    ordered = wrong.sort_values(["share", "images"], ascending=False, kind="stable")
+    return ordered.groupby("task", sort=False).head(count).sort_values("task", ascending=False, kind="stable")
 
 
 def image_files(

@@ -13,7 +13,7 @@ from zslbench.data.locations import dataset_key
 from zslbench.errors import DataError, UnknownName
 from zslbench.evaluation.candidates import ALL, TEST
 from zslbench.evaluation.metrics import METRICS, Metric, criteria
-from zslbench.evaluation.selection import uses_test_images
+from zslbench.evaluation.selection import EXTERNAL, uses_test_images
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.presets import flatten
 from zslbench.report.statistics import interval
@@ -27,6 +27,13 @@ ORACLE_MARK = "†"
 ORACLE_NOTE = (
     f"{ORACLE_MARK} oracle: epochs and classifiers chosen on the test images, Acc and H separately, as "
     "published code does; never compare with the other rows"
+)
+SELECTIONS = ("val", "last", "oracle", "oracle-scripts", EXTERNAL)
+"""In the order of a method's rows."""
+
+EXTERNAL_NOTE = (
+    "external: scores made elsewhere and evaluated here; how their epochs and settings were chosen is "
+    "unknown, so they are never ranked"
 )
 
 # --- names ---------------------------------------------------------------------------------------
@@ -119,9 +126,10 @@ def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
 
 
 def trust_notes(records: Sequence[RunRecord]) -> list[str]:
-    """A sentence if a run was selected on test images, and those of its marks."""
-    oracle = any(uses_test_images(record.info.selection) for record in records)
-    return [*([ORACLE_NOTE] if oracle else []), *mark_notes(records)]
+    """A sentence if a run was selected on test images or nobody knows how, and those of its marks."""
+    modes = {record.info.selection for record in records}
+    oracle = [ORACLE_NOTE] if any(map(uses_test_images, modes)) else []
+    return [*oracle, *([EXTERNAL_NOTE] if EXTERNAL in modes else []), *mark_notes(records)]
 
 
 def mark_notes(records: Sequence[RunRecord]) -> list[str]:
@@ -164,8 +172,9 @@ def candidates_label(record: RunRecord) -> str:
 def ranking_key(record: RunRecord) -> str | None:
     """Equal for runs of one data set and selection that can be ranked together: those with the same
     candidates, with or without each mark that sets runs apart, and whose regions were all verified or all
-    not. None: it is not ranked, since test images took part in its fit or selection."""
-    if uses_test_images(record.info.selection) or knowledge_of_test(record.info):
+    not. None: it is not ranked, since test images took part in its fit or selection, or may have."""
+    mode = record.info.selection
+    if uses_test_images(mode) or mode == EXTERNAL or knowledge_of_test(record.info):
         return None
     return candidates_key(record) + _mark([record], [one for one in MARKS if one.apart])
 
@@ -217,7 +226,8 @@ def runs_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
 def seeds_table(records: Sequence[RunRecord], title: str = "") -> Table:
     """One row per seed, and for two seeds and more a last row with mean ± standard deviation."""
     values = {one: [one.of(record.metrics) for record in records] for one in METRICS.values()}
-    shown = {one: of for one, of in values.items() if one.headline or any(value == value for value in of)}
+    found = {one for one, of in values.items() if not one.on_request and any(value == value for value in of)}
+    shown = {one: of for one, of in values.items() if one.headline or one in found}
     rows: list[dict[str, Any]] = [
         {
             "seed": Cell(words=f"{record.info.seed}{selection_mark(record)}"),
@@ -252,11 +262,17 @@ def _epochs(record: RunRecord) -> Any:
 # --- groups -------------------------------------------------------------------------------------
 
 
+def without_seed(record: RunRecord) -> dict[str, Any]:
+    """The part of the identity that runs differing only in their seed share; the digests of an external run's
+    scores differ with the seed."""
+    return {key: value for key, value in record.info.identity.items() if key not in ("seed", EXTERNAL)}
+
+
 def distinct_runs(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecord]]]:
     """Runs that differ in their seed only, grouped, each group with what sets it apart from the others."""
     groups: dict[tuple[tuple[str, str], ...], dict[int, RunRecord]] = {}
     for record in records:
-        others = {name: value for name, value in record.info.identity.items() if name != "seed"}
+        others = without_seed(record)
         # Settings are known without the name of their section: generator.lr.
         flat = flatten(others | {"settings": {}}) | flatten(others.get("settings", {}))
         facts = tuple(sorted((name, str(value)) for name, value in flat.items()))

@@ -14,6 +14,7 @@ from typing import Any
 
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, headline_metrics
+from zslbench.evaluation.selection import EXTERNAL
 from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.experiment.suites.cells import Entry, SuiteOutcome
 from zslbench.experiment.suites.lines import Line
@@ -29,6 +30,7 @@ from zslbench.report.figures import (
 )
 from zslbench.report.published import PublishedCells, published_lookup
 from zslbench.report.results import (
+    EXTERNAL_NOTE,
     MARKS,
     ORACLE_MARK,
     ORACLE_NOTE,
@@ -59,6 +61,7 @@ _SELECTED = {
     "oracle": ORACLE_NOTE,
     "oracle-scripts": f"{ORACLE_MARK} oracle-scripts: as oracle, but after every epoch, with new synthetic "
     "features each time; never compare with the other rows",
+    EXTERNAL: EXTERNAL_NOTE,
 }
 
 

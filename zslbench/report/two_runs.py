@@ -18,8 +18,8 @@ import pandas as pd
 from zslbench.errors import ZslbenchError
 from zslbench.evaluation.metrics import METRICS, headline_metrics
 from zslbench.report.bootstrap import class_names, difference_over_classes
-from zslbench.report.differences import Difference, differences, refusals, warnings, without_seed
-from zslbench.report.results import method_name, selection_mark, shortened
+from zslbench.report.differences import Difference, differences, refusals, warnings
+from zslbench.report.results import method_name, selection_mark, shortened, without_seed
 from zslbench.report.statistics import Interval, compare_seeds
 from zslbench.report.tables.model import Cell, is_missing, signed
 from zslbench.store.record import RunRecord

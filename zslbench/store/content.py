@@ -47,7 +47,7 @@ class _Run(_Fields, extra="forbid"):
     variant: str | None
     dataset: str
     seed: int
-    selection: Literal["val", "last", "oracle", "oracle-scripts"]
+    selection: Literal["val", "last", "oracle", "oracle-scripts", "external"]
     identity: _Identity
     resumed: bool = False
     reading: str | None = None

@@ -34,7 +34,8 @@ class RunInfo:
     dataset: str
     seed: int
     selection: str
-    """How the epoch was selected: ``last``, ``val``, ``oracle`` or ``oracle-scripts``."""
+    """How the epoch was selected: ``last``, ``val``, ``oracle`` or ``oracle-scripts``; ``external``: unknown,
+    since the scores were made elsewhere."""
     identity: Mapping[str, Any]
     """Everything that the run's numbers depend on."""
     folder: Path

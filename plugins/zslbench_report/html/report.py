@@ -15,7 +15,7 @@ from markupsafe import Markup
 from zslbench.errors import MissingExtra, ZslbenchError
 from zslbench.evaluation import Metric, criteria
 from zslbench.experiment import Entry, Line, SuiteOutcome
-from zslbench.report import dataset_label, distinct_runs, method_name, selection_mark
+from zslbench.report import SELECTIONS, dataset_label, distinct_runs, method_name, selection_mark
 from zslbench.store import RunRecord
 from zslbench_report.html.charts import chart_style
 from zslbench_report.html.svg import as_svg
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-_SELECTIONS = ("val", "last", "oracle", "oracle-scripts")
 _LONGEST = 60
 """Characters of a label's difference to the other runs of its method."""
 
@@ -202,7 +201,7 @@ def outcome_of_runs(records: Sequence[RunRecord], title: str) -> SuiteOutcome:
             lines.setdefault(label, Line(label, info.method, info.variant, info.reading, group))
             cells[label, dataset, selection] = {record.info.seed: record for record in same}
     datasets = tuple(sorted({record.info.dataset for record in records}))
-    selections = tuple(sorted({record.info.selection for record in records}, key=_SELECTIONS.index))
+    selections = tuple(sorted({record.info.selection for record in records}, key=SELECTIONS.index))
     seeds = tuple(sorted({record.info.seed for record in records}))
     ordered = sorted(lines.values(), key=lambda line: (line.group, line.label))
     entries = {

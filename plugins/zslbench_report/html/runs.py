@@ -91,7 +91,8 @@ def _epochs(metrics: Mapping[str, Any]) -> str | None:
 def runs(report: Report) -> Mapping[str, Any] | None:
     """One row per run: its figures, its cost, and the stages it reused."""
     records = report.outcome.records
-    shown = [one for one in METRICS.values() if any(math.isfinite(one.of(run.metrics)) for run in records)]
+    figures = [one for one in METRICS.values() if not one.on_request]
+    shown = [one for one in figures if any(math.isfinite(one.of(run.metrics)) for run in records)]
     rows = [
         {
             **place,
