@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from zslbench.errors import DataError, UnknownName, ZslbenchError
 from zslbench.store.record import RunContent, RunRecord
-from zslbench.store.store import Store
+from zslbench.store.store import RunInUse, Store
 from zslbench.store.workspace import host
 
 Make = Callable[..., RunContent]
@@ -362,3 +362,69 @@ def test_listing_runs_imports_nothing_heavy(store: Store, make_run: Make) -> Non
         [sys.executable, "-c", code, store.root], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_removed_run_is_gone_and_can_be_computed_again(store: Store, make_run: Make) -> None:
+    for number in range(2):
+        record = store.write(make_run(metrics={"H": number}), replace=True)
+    other, run = store.write(make_run("another")), record.info.id
+    assert store.remove(run)
+    assert [one.info.id for one in store.records()] == ["another"]
+    assert store.find(run) is None and not store.has(run) and not record.folder.exists()
+    with pytest.raises(UnknownName):
+        store.resolve(run)
+    assert not store.remove(run) and other.verify() == []
+    assert store.write(make_run(metrics={"H": 7})).metrics == {"H": 7}
+    assert store.has(run) and store.resolve(run).metrics == {"H": 7} and len(store.records()) == 2
+
+
+def test_no_trace_of_a_removed_run_stays_for_long(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("gone", "again"):
+        store.write(make_run(name))
+        store.remove(name)
+    store.write(make_run("again"))
+    store.prepare()
+    assert (store.root / "reruns" / "gone").exists()
+    monkeypatch.setattr("zslbench.store.generations.GRACE", -1)
+    store.prepare()
+    assert [path.name for path in store.root.glob("reruns/*/*")] == ["3"]
+    assert not list((store.root / "tmp").iterdir()) and not list(store.root.glob("damaged/*"))
+    assert [one.info.id for one in store.records()] == ["again"]
+
+
+def test_what_a_killed_removal_left_counts_as_removed_and_goes(store: Store, make_run: Make) -> None:
+    record = store.write(make_run())
+    mark = store.root / "reruns" / record.info.id / "2"
+    mark.mkdir(parents=True)
+    (mark / "removed").touch()
+    assert store.records() == [] and not store.has(record.info.id) and record.folder.exists()
+    store.prepare()
+    assert not record.folder.exists()
+
+
+def test_a_run_that_is_being_computed_is_not_removed(store: Store, make_run: Make) -> None:
+    run = store.write(make_run()).info.id
+    with store.workspace(run) as folder:
+        (folder / "checkpoint").touch()
+        with pytest.raises(RunInUse):
+            Store(store.root).remove(run)
+        assert store.find(run) is not None and (folder / "checkpoint").exists()
+    assert store.remove(run)
+
+
+def test_removing_an_interrupted_run_removes_its_checkpoints(store: Store) -> None:
+    with pytest.raises(KeyboardInterrupt), store.workspace("begun") as folder:
+        (folder / "checkpoint").touch()
+        raise KeyboardInterrupt
+    assert store.resolve_id("beg") == "begun" and store.has_begun("begun")
+    assert store.remove("begun") and not store.has_begun("begun") and store.unfinished() == []
+    assert [path.name for path in (store.root / "unfinished").iterdir()] == [".mutex"]
+
+
+def test_a_damaged_run_can_be_removed(store: Store, make_run: Make) -> None:
+    record = store.write(make_run())
+    (record.folder / "run.json").write_text("{}")
+    assert store.resolve_id("0123") == record.info.id and store.remove(record.info.id)
+    assert not record.folder.exists() and store.records() == []

@@ -1,3 +1,4 @@
+from .archive import Imported as Imported, export_runs as export_runs, import_runs as import_runs
 from .files import (
     checked_json as checked_json,
     make_folder as make_folder,
@@ -21,4 +22,4 @@ from .parsing import (
 )
 from .record import RunContent as RunContent, RunInfo as RunInfo, RunRecord as RunRecord
 from .stages import StageStore as StageStore
-from .store import Store as Store
+from .store import RunInUse as RunInUse, Store as Store

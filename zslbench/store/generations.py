@@ -6,6 +6,9 @@ place by a single rename, so readers always find either all of the old one or al
 
 An older generation stays until a newer one is an hour old, for processes that have opened it or found it in a
 listing; the next write after that removes it, if that newer one is whole.
+
+A removed run gets one more generation, with nothing but a file ``removed``: older ones no longer count,
+wherever another process is in reading or cleaning them. It goes when it is an hour old too.
 """
 
 from __future__ import annotations
@@ -21,12 +24,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zslbench.errors import DataError
-from zslbench.store.files import make_folder, sync_folder
+from zslbench.store.files import make_folder, sync_folder, write_synced
 from zslbench.store.record import BrokenRunError, RunRecord, is_whole
 
 GRACE = 3600.0
 """Seconds for which a replaced generation stays: far more than a listing takes."""
 
+_REMOVED = "removed"
 _LATER = re.compile(r"[2-9]|[1-9]\d+", re.ASCII)
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 _log = logging.getLogger("zslbench")
@@ -46,7 +50,8 @@ class Generations:
     def names(self) -> list[str]:
         """Possible ids of runs, sorted; OSError if the folders cannot be read."""
         # In this order: a first generation is removed long after a later one appears.
-        return sorted({one for one in (*_names(self.runs), *_names(self.reruns)) if not one.startswith(".")})
+        found = {one for one in (*_names(self.runs), *_names(self.reruns)) if not one.startswith(".")}
+        return sorted(found - {one for one in _names(self.reruns) if self._is_gone(one)})
 
     def newest(self, run: str) -> RunRecord | None:
         """The newest complete generation, with a warning for each damaged one that is newer; None: no run.
@@ -59,6 +64,8 @@ class Generations:
             try:
                 record = self._open(run, number)
             except DataError as error:
+                if self._is_mark(run, number):
+                    break
                 if os.path.lexists(self._place(run, number)):
                     faults.append(error)
             else:
@@ -92,18 +99,35 @@ class Generations:
             try:
                 folder.rename(target)
             except OSError as error:
-                if error.errno in _TAKEN:
-                    continue  # another process took the place a moment ago
+                if error.errno in _TAKEN or (isinstance(error, FileNotFoundError) and folder.exists()):
+                    continue  # another process took the place, or removed the empty folder around it
                 if folder.exists():  # otherwise it was renamed: a network disk repeated the request
                     raise
             sync_folder(target.parent)
             return
 
+    def remove(self, run: str, own: Path) -> bool:
+        """Remove all generations of a run, by way of ``own``, a new folder of this process; whether there
+        were any.
+
+        Raises:
+            OSError: they cannot be removed; what is left counts as removed if the mark was written.
+        """
+        if not self._existing(run) or self._is_gone(run):
+            return False
+        mark = own / _REMOVED
+        mark.mkdir()
+        write_synced(mark / _REMOVED, b"")
+        sync_folder(mark)
+        self.publish(mark, run, replace=True)
+        self._drop_marked(run, own)
+        return True
+
     def clean(self, own: Path, written: str | None = None) -> None:
         """Move older generations into ``own``, a new folder of this process, and damaged ones to ``damaged``.
 
-        Only those with a newer complete generation are moved, so numbers only grow and no place is ever
-        used twice.
+        Only those with a newer complete generation are moved, or an old mark of a removed run, so numbers
+        only grow, and no place is used twice within an hour.
 
         Args:
             written: the run that was just written, of which damaged generations are moved at once.
@@ -131,14 +155,19 @@ class Generations:
             _log.warning("skipped: %s", fault)
 
     def _clean(self, run: str, own: Path, at_once: bool) -> None:
-        numbers = self._existing(run)
-        if len(numbers) < 2:
+        numbers = self._drop_marked(run, own)
+        if len(numbers) < 2 and not self._is_gone(run):
             return
         now = own.stat().st_mtime  # from the clock of the file system, as the times of the generations
 
         def is_old(number: int) -> bool:
             return now - _published(self._place(run, number)) > GRACE
 
+        if len(numbers) == 1:
+            if is_old(numbers[0]):
+                self._place(run, numbers[0]).rename(own / f"{run}-{numbers[0]}")
+                (self.reruns / run).rmdir()
+            return
         if not (at_once or is_old(numbers[-2])):
             return  # unopened: there may be thousands
         complete = sound = False  # whether one of the newer generations is
@@ -147,7 +176,10 @@ class Generations:
             try:
                 record = self._open(run, number)
             except BrokenRunError as error:
-                if complete:
+                if self._is_mark(run, number):
+                    if sound:
+                        place.rename(own / f"{run}-{number}")
+                elif complete:
                     self._set_aside(run, place, error)
                 continue
             complete = True
@@ -155,6 +187,25 @@ class Generations:
                 place.rename(own / f"{run}-{number}")
             else:
                 sound = is_old(number) and not record.verify()
+
+    def _is_mark(self, run: str, number: int) -> bool:
+        """Whether this generation says that the run was removed."""
+        return number > 1 and (self._place(run, number) / _REMOVED).is_file()
+
+    def _is_gone(self, run: str) -> bool:
+        """Whether the newest generation says so."""
+        with contextlib.suppress(DataError):
+            return self._is_mark(run, next(iter(self._numbers(run)), 1))
+        return False
+
+    def _drop_marked(self, run: str, own: Path) -> list[int]:
+        """Move the generations that were removed into ``own``; the numbers of the others, newest first."""
+        numbers = self._existing(run)
+        newest = next((number for number in numbers if self._is_mark(run, number)), 0)
+        for number in numbers:
+            if number < newest:
+                self._place(run, number).rename(own / f"{run}-{number}")
+        return [number for number in numbers if number >= newest]
 
     def _open(self, run: str, number: int) -> RunRecord:
         record = RunRecord(self._place(run, number))

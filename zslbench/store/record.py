@@ -102,6 +102,15 @@ class RunRecord:
             raise BrokenRunError(folder / RUN_FILE, [f"damaged: {error}"], _ADVICE) from None
 
     @property
+    def digests(self) -> Mapping[str, str]:
+        """The sha256 of each of its files but ``run.json``, by name."""
+        return self._files
+
+    def same_results(self, other: RunRecord) -> bool:
+        """Whether both have the same metrics and, byte for byte, the same tables and networks."""
+        return self.metrics == other.metrics and self._files == other._files
+
+    @property
     def table_names(self) -> list[str]:
         """Names of the run's tables, sorted."""
         return sorted(name.removesuffix(".parquet") for name in self._files if name.endswith(".parquet"))

@@ -7,7 +7,8 @@ Layout::
         run.json              identity, metrics, environment, data, notes; sha256 of itself and of each file
         <table>.parquet       epochs, predictions, classes, curve, ...
         networks.safetensors  fitted tensors, if the run saved them
-      reruns/<id>/<n>/      the same run, computed again (zslbench.store.generations)
+      reruns/<id>/<n>/      the same run, computed again, or the mark that it was removed
+                            (zslbench.store.generations)
       unfinished/<id>/      checkpoints and info.json of a run that is being computed or was interrupted
       unfinished/<id>.lock  held by the process that computes it (zslbench.store.workspace)
       tmp/<id>.<host>.<random>/new/  a run being written; renamed to its place when it is on the disk
@@ -43,6 +44,10 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SHOWN = 8
 _WRITE = "write the run store"
 _log = logging.getLogger("zslbench")
+
+
+class RunInUse(ZslbenchError):
+    """A process is computing the run."""
 
 
 class Store:
@@ -91,18 +96,17 @@ class Store:
             UnknownName: no run or several runs do; lists candidates.
             DataError: the run is damaged.
         """
-        names = self._names()
-        fits = [prefix] if prefix in names else [name for name in names if prefix and name.startswith(prefix)]
-        if len(fits) == 1 and (found := self._generations.newest(fits[0])) is not None:
-            return found
-        if len(fits) > 1:
-            shown = ", ".join(map(self._describe, fits[:_SHOWN]))
-            more = f" and {len(fits) - _SHOWN} more" if len(fits) > _SHOWN else ""
-            raise UnknownName(f"run '{prefix}' is ambiguous, type more of the id: {shown}{more}")
-        hint = did_you_mean(prefix, names)
-        if hint.startswith("known: ") and len(names) > _SHOWN:
-            hint = f"the store has {len(names)} runs; 'zslbench runs' lists them"
-        raise UnknownName(f"no run '{prefix}' in {self.root}, {hint}")
+        found = self._generations.newest(self._only(prefix, self._names()))
+        if found is None:  # removed a moment ago
+            raise UnknownName(f"no run '{prefix}' in {self.root}")
+        return found
+
+    def resolve_id(self, prefix: str) -> str:
+        """The id of the run, finished, damaged or unfinished, that begins with ``prefix``; UnknownName as for
+        :meth:`resolve`."""
+        return self._only(
+            prefix, sorted({*self._names(), *(one.id for one in self._workspaces.unfinished())})
+        )
 
     def unfinished(self) -> list[Unfinished]:
         """Runs that began and have not finished, the latest change last."""
@@ -168,6 +172,48 @@ class Store:
         found = self._generations.newest(run)
         assert found is not None
         return found
+
+    def remove(self, run: str) -> bool:
+        """Remove a run with its checkpoints. Whether there was anything to remove.
+
+        Raises:
+            RunInUse: a process is computing it; nothing was removed.
+            ZslbenchError: it cannot be removed.
+        """
+        _checked(run)
+        with explained(self.root, _WRITE):
+            make_folder(self._tmp)
+            make_folder(self._workspaces.parent)
+            begun = self.has_begun(run)
+            if (lock := self._workspaces.acquire(run)) is None:
+                raise RunInUse(f"run {run} is being computed; stop that first, then remove it")
+            done = False
+            try:
+                with scratch(self._tmp, run) as own:
+                    finished = self._generations.remove(run, own)
+                done = True
+            finally:
+                self._workspaces.release(run, lock, remove=done)
+        return finished or begun
+
+    @contextlib.contextmanager
+    def incoming(self) -> Iterator[Path]:
+        """A folder of this process on the store's disk, for runs from elsewhere; removed at the end."""
+        with contextlib.ExitStack() as held:
+            with explained(self.root, _WRITE):
+                make_folder(self._tmp)
+                own = held.enter_context(scratch(self._tmp, "incoming"))
+            yield own
+
+    def add(self, folder: Path, run: str) -> bool:
+        """Move a finished run, whole and on the disk, from :meth:`incoming` to its place; false: there is
+        one with this id already."""
+        with explained(self.root, _WRITE):
+            try:
+                self._generations.publish(folder, _checked(run), replace=False)
+            except RunExistsError:
+                return False
+        return True
 
     @contextlib.contextmanager
     def workspace(self, run: str) -> Iterator[Path]:
@@ -241,13 +287,26 @@ class Store:
         with explained(self.root, "read the run store"):
             return self._generations.names()
 
+    def _only(self, prefix: str, names: list[str]) -> str:
+        fits = [prefix] if prefix in names else [name for name in names if prefix and name.startswith(prefix)]
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            shown = ", ".join(map(self._describe, fits[:_SHOWN]))
+            more = f" and {len(fits) - _SHOWN} more" if len(fits) > _SHOWN else ""
+            raise UnknownName(f"run '{prefix}' is ambiguous, type more of the id: {shown}{more}")
+        hint = did_you_mean(prefix, names)
+        if hint.startswith("known: ") and len(names) > _SHOWN:
+            hint = f"the store has {len(names)} runs; 'zslbench runs' lists them"
+        raise UnknownName(f"no run '{prefix}' in {self.root}, {hint}")
+
     def _describe(self, run: str) -> str:
         try:
             found = self._generations.newest(run)
         except DataError:
-            found = None
-        if found is None:
             return f"{run} (damaged)"
+        if found is None:
+            return f"{run} (unfinished)"
         info = found.info
         method = f"{info.method}/{info.variant}" if info.variant else info.method
         return f"{run} ({method} on {info.dataset}, seed {info.seed})"
