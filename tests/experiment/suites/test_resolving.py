@@ -148,6 +148,11 @@ def test_every_is_for_the_selections_that_have_it(known: Registry, suite: Any) -
         "val": 3,
         "oracle-scripts": None,
     }
+    # A part of the suite has the same cells, so that it finds the same runs.
+    for mode in ("val", "oracle-scripts"):
+        whole = suite(GAN, 'every = 3\nselect = ["val", "oracle-scripts"]\n')
+        part = resolve_suite(whole.narrowed(select=[mode]), known)
+        assert [one.id for one in part.cells] == [one.id for one in found.cells if one.selection.mode == mode]
     with pytest.raises(SettingsError, match="every 3 epochs"):
         resolve_suite(suite(GAN, 'every = 3\nselect = "oracle-scripts"\n'), known)
 

@@ -275,6 +275,8 @@ class Suite(Definition):
     """Wins over everything in the file, for the methods that have it."""
     part: bool = False
     """Whether it is only a part of the file."""
+    several_selections: bool = False
+    """Whether the whole file has several."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON data, for :func:`restored`."""
@@ -309,6 +311,7 @@ class Suite(Definition):
             changed["datasets"] = self._known("data set", datasets, self.datasets)
         if select:
             changed["select"] = self._known("selection", select, self.select)
+            changed["several_selections"] = self.several_selections or len(self.select) > 1
         if seeds is not None:
             chosen_seeds = self.seeds[:seeds] if isinstance(seeds, int) else tuple(seeds)
             short = isinstance(seeds, int) and seeds > len(self.seeds)

@@ -196,13 +196,14 @@ def resolve_suite(
         resolver.refuse_unused(complete=all(cell.resolved for cell in first.values()))
         _refuse_unpublished(suite, resolver.declared)
     seeds = {line: row.seeds or suite.seeds for line, row in zip(lines, suite.rows, strict=True)}
+    several = suite.several_selections or len(suite.select) > 1
     cells = []
     made: dict[tuple[Line, str, str], Cell] = {}
     for dataset, seed, mode, line in product(suite.datasets, suite.seeds, suite.select, lines):
         if (cell := first.get((line, dataset))) is None or seed not in seeds[line]:
             continue
         # Among several selections, every is for those that do not evaluate after every epoch anyway.
-        every = None if mode == "oracle-scripts" and len(suite.select) > 1 else cell.selection.every
+        every = None if mode == "oracle-scripts" and several else cell.selection.every
         if (line, dataset, mode) not in made:
             made[line, dataset, mode] = replace(cell, selection=Selection(mode, every))
         same = made[line, dataset, mode]
