@@ -291,8 +291,9 @@ def blocks(found: Mapping[str, list[dict[str, Any]]]) -> list[str]:
             "## One suite, computed in several ways",
             "Runs that wait and then fit a closed form on `toy`; the whole command, from its start to its "
             "table, with one thread. The extra time is that of starting workers, each of which imports torch "
-            "and reads the data set, and of learning that they have finished; it does not grow with the "
-            "length of a run.",
+            "and reads the data set, of SLURM's scheduler between two tasks, and of learning that they have "
+            "finished; it does not grow with the length of a run. Short runs are better off with several to "
+            "a task.",
             markdown(rows),
         ]
     if rows := found.get("store"):

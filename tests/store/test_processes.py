@@ -134,7 +134,7 @@ def test_a_writer_killed_at_every_line_leaves_the_old_or_the_new_run(
         assert record is None or record.verify() == []
         values.append("none" if record is None else "old" if record.metrics["writer"] == "old" else "new")
         if line % 25 == 0:  # What the dead one left disturbs no later writer and is removed by it.
-            store.write(make_run("later"))
+            Store(store.root).write(make_run("later"))
             assert folders(store) == []
             assert {one.info.id for one in store.records()} >= {"later", *(["run"] if replace else [])}
     assert answer == "done" and line > 90

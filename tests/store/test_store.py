@@ -321,7 +321,9 @@ def test_leftovers_of_dead_writers_go_and_living_ones_stay(store: Store, make_ru
     yesterday = time.time() - 25 * 3600
     for path in (tmp / "c.elsewhere.3" / "new", tmp / "c.elsewhere.3"):
         os.utime(path, (yesterday, yesterday))
-    store.write(make_run("second"))
+    store.write(make_run("second"))  # within a minute: it does not look
+    assert len([path for path in tmp.iterdir() if path.is_dir()]) == 3
+    Store(store.root).write(make_run("third"))
     assert [path.name for path in tmp.iterdir() if path.is_dir()] == ["b.elsewhere.2"]
 
 

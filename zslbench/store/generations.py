@@ -123,18 +123,20 @@ class Generations:
         self._drop_marked(run, own)
         return True
 
-    def clean(self, own: Path, written: str | None = None) -> None:
-        """Move older generations into ``own``, a new folder of this process, and damaged ones to ``damaged``.
+    def clean_all(self, own: Path) -> None:
+        """Clean every run, the newer generations of which are old enough for it."""
+        for run in _names(self.reruns):
+            self.clean(run, own)
+
+    def clean(self, run: str, own: Path, at_once: bool = False) -> None:
+        """Move older generations of a run into ``own``, a new folder of this process, and damaged ones to
+        ``damaged``; ``at_once``: these without waiting for a newer one to be old.
 
         Only those with a newer complete generation are moved, or an old mark of a removed run, so numbers
         only grow, and no place is used twice within an hour.
-
-        Args:
-            written: the run that was just written, of which damaged generations are moved at once.
         """
-        for run in _names(self.reruns):
-            with contextlib.suppress(OSError, DataError):  # such as when another process does the same
-                self._clean(run, own, at_once=run == written)
+        with contextlib.suppress(OSError, DataError):  # such as when another process does the same
+            self._clean(run, own, at_once)
 
     def rescue(self, own: Path) -> None:
         """Publish a run that a dead process had moved into its own folder in order to replace it.

@@ -16,8 +16,8 @@ Layout::
       damaged/              damaged folders of runs that were computed again
 
 No file is shared between runs and nothing is replaced, so any number of processes may read and write at once.
-If two finish the same run, the first rename wins and the other process uses that result. The next command
-that writes removes what is no longer needed: leftovers of killed processes, by the rule in
+If two finish the same run, the first rename wins and the other process uses that result. Commands that write
+remove, at most once a minute, what is no longer needed: leftovers of killed processes, by the rule in
 :mod:`zslbench.store.workspace`, and older generations, by the rule in :mod:`zslbench.store.generations`.
 """
 
@@ -26,8 +26,10 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +43,8 @@ from zslbench.store.record import RunContent, RunRecord, files_of
 from zslbench.store.workspace import INFO_FILE, Unfinished, Workspaces, remove_dead, scratch
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+SWEEP = 60.0
+"""Seconds between two searches of a process for what killed ones have left."""
 _SHOWN = 8
 _WRITE = "write the run store"
 _log = logging.getLogger("zslbench")
@@ -63,6 +67,7 @@ class Store:
         self._tmp = self.root / "tmp"
         self._workspaces = Workspaces(self.root / "unfinished")
         self._written: set[str] = set()
+        self._next_sweep = -math.inf
 
     @classmethod
     def default(cls, option: str | Path | None = None) -> Store:
@@ -264,11 +269,19 @@ class Store:
             written: the run that was just written.
         """
         with contextlib.suppress(OSError):
-            remove_dead(self._tmp, before=self._generations.rescue)
-            self._generations.clean(own, written)
-            for run in self._workspaces.names():
-                if all(map(self._is_finished, self._workspaces.needed_for(run))):
-                    self._workspaces.move_if_free(run, own)
+            if written is not None:
+                self._generations.clean(written, own, at_once=True)
+            # Looking at all of a store's unfinished runs takes long where many processes compute some.
+            if written is None or time.monotonic() >= self._next_sweep:
+                self._next_sweep = time.monotonic() + SWEEP
+                self._sweep(own)
+
+    def _sweep(self, own: Path) -> None:
+        remove_dead(self._tmp, before=self._generations.rescue)
+        self._generations.clean_all(own)
+        for run in self._workspaces.names():
+            if all(map(self._is_finished, self._workspaces.needed_for(run))):
+                self._workspaces.move_if_free(run, own)
 
     def _is_finished(self, run: str) -> bool:
         try:

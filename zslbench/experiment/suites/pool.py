@@ -170,14 +170,14 @@ class _Pool:
             states = self.submission.states()
             for one in self.workers:
                 if one.process is not None and (code := one.process.poll()) is not None:
-                    self._left(one, one.process, code, states)
+                    self._worker_ended(one, one.process, code, states)
             self._restart(states)
             # Thousands of groups take longer to look at: then less often.
             time.sleep(max(POLL, 5 * (time.monotonic() - looked)))
             looked = time.monotonic()
         self._finish()
 
-    def _left(
+    def _worker_ended(
         self, worker: _Worker, process: subprocess.Popen[bytes], code: int, states: Mapping[int, GroupState]
     ) -> None:
         """A worker has ended: nothing was left for it, or it died."""

@@ -129,7 +129,7 @@ class Submission:
             across_lines, force: as for :class:`Bench`.
         """
         given = {name: getattr(options, name) for name in RunOptions.__dataclass_fields__}
-        given |= {"data_root": _text(given["data_root"]), "store": str(store.root)}
+        given |= {"data_root": _as_text(given["data_root"]), "store": str(store.root)}
         asked = {"suite": suite.dump(), "options": given, "across lines": across_lines, "force": force}
         return cls._new(store, suite.name, options.executor, asked, groups)
 
@@ -286,5 +286,5 @@ def last_lines(log: Path, count: int = 3) -> str:
     return ""
 
 
-def _text(path: str | Path | None) -> str | None:
+def _as_text(path: str | Path | None) -> str | None:
     return None if path is None else str(Path(path).expanduser().absolute())

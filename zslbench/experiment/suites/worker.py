@@ -114,12 +114,12 @@ class _Worker(Watcher):
         for cell, planned in zip(bench.cells, group.cells, strict=True):
             if not planned.wanted and cell.status in PENDING:
                 cell.status = "interrupted"
-        told = _Told(bench.cells, report)
+        ends = _EndsOfCells(bench.cells, report)
         for cell, planned in zip(bench.cells, group.cells, strict=True):
             if planned.wanted and cell.status not in PENDING:
                 bench.record(cell)
-                told.ended(cell, None)
-        bench.compute(told)
+                ends.ended(cell, None)
+        bench.compute(ends)
 
     def _resolved(self, group: PlannedGroup) -> ResolvedSuite:
         """The group's cells alone.
@@ -145,7 +145,7 @@ class _Worker(Watcher):
         return ResolvedSuite(found.suite, found.lines, tuple(cells), found.remarks)
 
 
-class _Told(Watcher):
+class _EndsOfCells(Watcher):
     """Reports the ends of cells."""
 
     def __init__(self, cells: Sequence[Cell], report: GroupReport) -> None:
