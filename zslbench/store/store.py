@@ -26,14 +26,14 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import math
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from zslbench.errors import DataError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.store.files import explained, make_folder, sync_folder, write_atomically, write_synced
@@ -44,7 +44,9 @@ from zslbench.store.workspace import INFO_FILE, Unfinished, Workspaces, remove_d
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SWEEP = 60.0
-"""Seconds between two searches of a process for what killed ones have left."""
+"""Seconds between two searches for what killed processes have left, whichever process does them."""
+_SWEPT = ".swept"
+"""A file of the store that tells when the last one began."""
 _SHOWN = 8
 _WRITE = "write the run store"
 _log = logging.getLogger("zslbench")
@@ -67,7 +69,6 @@ class Store:
         self._tmp = self.root / "tmp"
         self._workspaces = Workspaces(self.root / "unfinished")
         self._written: set[str] = set()
-        self._next_sweep = -math.inf
 
     @classmethod
     def default(cls, option: str | Path | None = None) -> Store:
@@ -271,10 +272,18 @@ class Store:
         with contextlib.suppress(OSError):
             if written is not None:
                 self._generations.clean(written, own, at_once=True)
-            # Looking at all of a store's unfinished runs takes long where many processes compute some.
-            if written is None or time.monotonic() >= self._next_sweep:
-                self._next_sweep = time.monotonic() + SWEEP
-                self._sweep(own)
+            if written is None or self._sweep_is_due(own):
+                with contextlib.suppress(Timeout), FileLock(self.root / ".sweeping", timeout=0):
+                    (self.root / _SWEPT).touch()
+                    self._sweep(own)
+
+    def _sweep_is_due(self, own: Path) -> bool:
+        # A sweep looks at every unfinished run: with hundreds of workers, one for each run would be too many.
+        try:
+            swept = (self.root / _SWEPT).stat().st_mtime
+        except FileNotFoundError:
+            return True
+        return own.stat().st_mtime - swept >= SWEEP  # both from the clock of the file system
 
     def _sweep(self, own: Path) -> None:
         remove_dead(self._tmp, before=self._generations.rescue)

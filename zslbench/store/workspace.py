@@ -125,7 +125,7 @@ class Workspaces:
             return False
 
     def _mutex(self) -> FileLock:
-        return FileLock(self.parent / ".mutex", thread_local=False, timeout=_PATIENCE)
+        return FileLock(self.parent / ".mutex", thread_local=False, timeout=_PATIENCE, poll_interval=0.005)
 
     def _lock(self, run: str) -> Path:
         return self.parent / f"{run}.lock"
