@@ -94,7 +94,12 @@ def test_listings_beside_writers_miss_nothing(
 
 @pytest.mark.parametrize("replace", [0, 1])
 def test_a_writer_killed_at_random_moments_leaves_no_partial_run(
-    store: Store, helper: Start, make_run: Make, caplog: pytest.LogCaptureFixture, replace: int
+    store: Store,
+    helper: Start,
+    make_run: Make,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    replace: int,
 ) -> None:
     moments = random.Random(7 + replace)
     process = helper("forked", store.root, replace)
@@ -109,6 +114,7 @@ def test_a_writer_killed_at_random_moments_leaves_no_partial_run(
         assert seen <= now.keys()  # What was there once is never lost, replaced or not.
         seen |= now.keys()
     assert seen
+    monkeypatch.setattr(module, "SWEEP", 0.0)
     assert store.write(make_run("after")).verify() == []
     assert folders(store) == []
     assert "skipped" not in caplog.text
