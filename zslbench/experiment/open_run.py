@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,7 +203,7 @@ def describe(mode: ExecutionMode, recipe: Recipe) -> dict[str, Any]:
         **({"tuned": [dict(one) for one in recipe.tuned]} if recipe.tuned else {}),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": _packages(),
         "device": device_name(mode),
         "cpu_count": os.cpu_count(),
         "cuda": torch.version.cuda,
@@ -224,8 +225,15 @@ def device_name(mode: ExecutionMode) -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
+def _packages() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}
+
+
+@cache
 def _git() -> dict[str, Any] | None:
-    """Revision of the checkout that zslbench runs from, and whether it has local changes."""
+    """Revision of the checkout that zslbench runs from, and whether it has local changes: at the first run of
+    this process, which has most of its code in memory by then."""
     folder = Path(zslbench.__file__).resolve().parent
     if not (folder.parent / ".git").exists():
         return None

@@ -52,7 +52,7 @@ def test_revision_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     package.mkdir()
     (package / "__init__.py").touch()
     monkeypatch.setattr(zslbench, "__file__", str(package / "__init__.py"))
-    assert open_run._git() is None  # installed from a wheel
+    assert open_run._git.__wrapped__() is None  # installed from a wheel
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
     def git(*arguments: str) -> str:
@@ -61,11 +61,11 @@ def test_revision_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     git("init", "-q")
-    assert open_run._git() is None  # nothing committed: no revision
+    assert open_run._git.__wrapped__() is None  # nothing committed: no revision
     git("add", "zslbench")
     git("commit", "-q", "-m", "first")
-    assert open_run._git() == {"revision": git("rev-parse", "HEAD"), "changed": False}
+    assert open_run._git.__wrapped__() == {"revision": git("rev-parse", "HEAD"), "changed": False}
     (package / "__init__.py").write_text("x = 1\n", "utf-8")
-    assert open_run._git() == {"revision": git("rev-parse", "HEAD"), "changed": True}
+    assert open_run._git.__wrapped__() == {"revision": git("rev-parse", "HEAD"), "changed": True}
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    assert open_run._git() is None  # no git on this machine
+    assert open_run._git.__wrapped__() is None  # no git on this machine
