@@ -16,6 +16,16 @@ _JOINERS = "\u200c\u200d"
 """Invisible, but needed in Persian words and in emoji."""
 
 
+QUIET = "zslbench.quiet"
+"""Set in the ``meta`` of click's contexts by ``--quiet``."""
+
+
+def quiet() -> bool:
+    """Whether the command in progress shows no progress and no remarks (``--quiet``)."""
+    context = click.get_current_context(silent=True)
+    return context is not None and QUIET in context.meta
+
+
 def visible(text: str) -> str:
     r"""The text on one line, without characters that control a terminal or are invalid in a file or page.
 

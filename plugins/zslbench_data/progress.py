@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, Task
 
 from zslbench.cli import duration
-from zslbench.output import visible
+from zslbench.output import quiet, visible
 from zslbench.report import Console, TextColumn
 
 SECONDS = 10
@@ -31,7 +31,7 @@ class Display:
     """Shows messages and one task after another, measured in bytes."""
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or Console(stderr=True, quiet=quiet())
         self._clock, self._shown = clock, 0.0
         self._bars: Progress | None = None
 

@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from zslbench.cli import COUNT, SEEDS, fitting_options, format_option, machine_options, note, options_of
+from zslbench.cli import (
+    COUNT,
+    SEEDS,
+    fitting_options,
+    format_option,
+    machine_options,
+    note,
+    options_of,
+    remark,
+)
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -97,4 +106,4 @@ def tune(searched: tuple[str, ...], fmt: str, **options: Any) -> None:
         names.append("precision")
     chosen = [word for name in names if options[name] for word in (f"--{name}", str(options[name]))]
     command = ["zslbench", "run", options["method"], *chosen, "--preset", str(found.preset)]
-    note(f"to run it: {shlex.join(command)}")
+    remark(f"to run it: {shlex.join(command)}")

@@ -21,7 +21,7 @@ _COMMANDS = {
     "bench": ("bench:bench", "Run the missing cells of a suite and show its table."),
     "suites": ("bench:suites", "List suites, or the lines of one."),
     "jobs": ("jobs:jobs", "Show or cancel what executors run."),
-    "runs": ("results:runs", "List finished and unfinished runs."),
+    "runs": ("runs:runs", "List, remove, export and import runs."),
     "show": ("results:show", "Show a run: metrics, settings, data, environment."),
     "table": ("results:table", "Compare methods on data sets from the runs in the store."),
     "compare": ("results:compare", "Compare two runs: settings, metrics, classes."),

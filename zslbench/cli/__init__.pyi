@@ -11,6 +11,7 @@ from .options import (
     machine_options as machine_options,
     note as note,
     options_of as options_of,
+    remark as remark,
     running_options as running_options,
     select_option as select_option,
     store_option as store_option,

@@ -70,7 +70,7 @@ class Lines(TerminalDisplay, Watcher, contextlib.AbstractContextManager["Lines"]
     def ended(self, cell: Cell, left: float | None) -> None:
         """Report a failed run, or one that was left to another process."""
         if cell.status in ("failed", "running elsewhere"):
-            self.say(f"{cell.status}: {cell.label}: {cell.reason}")
+            self.warn(f"{cell.status}: {cell.label}: {cell.reason}")
 
 
 class Grid(Lines):

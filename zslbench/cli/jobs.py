@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zslbench.cli.options import format_option, note, store_option
+from zslbench.cli.runs import refuse_options
 from zslbench.errors import UnknownName, did_you_mean
 from zslbench.output import echo
 from zslbench.report.tables.render import emit
@@ -33,6 +34,7 @@ def jobs(context: click.Context, everything: bool, store: Path | None, fmt: str)
     By default those that have not finished, of the latest submission of each command.
     """
     if context.invoked_subcommand is not None:
+        refuse_options(context)
         return
     rows: list[dict[str, Any]] = []
     failures: list[str] = []

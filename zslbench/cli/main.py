@@ -19,7 +19,7 @@ import click
 
 from zslbench import __version__
 from zslbench.errors import PluginFailure, ZslbenchError, did_you_mean, memory_shortage
-from zslbench.output import echo, visible
+from zslbench.output import QUIET, echo, visible
 from zslbench.pipes import EXIT_CODE, Pipe
 from zslbench.plugin.boundary import claim_stdout, one_line, release_stdout
 from zslbench.plugin.declarations import Command
@@ -58,8 +58,12 @@ def sets_environment(name: str) -> Callable[[click.Context, click.Parameter, boo
     return callback
 
 
-# Accepted before and after the name of any command.
-_EVERYWHERE = [
+def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[QUIET] = True
+
+
+EVERYWHERE = [
     click.Option(
         ["--strict-plugins"],
         is_flag=True,
@@ -70,7 +74,15 @@ _EVERYWHERE = [
     click.Option(
         ["--debug"], is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of errors."
     ),
+    click.Option(
+        ["-q", "--quiet"],
+        is_flag=True,
+        expose_value=False,
+        callback=_set_quiet,
+        help="Show no progress and no remarks, only results, warnings and errors.",
+    ),
 ]
+"""Accepted before and after the name of any command."""
 
 
 class LazyGroup(click.Group):
@@ -155,7 +167,7 @@ class LazyGroup(click.Group):
 
 def _accept_everywhere(command: click.Command) -> None:
     """Add the common options to a command and its subcommands."""
-    command.params.extend(option for option in _EVERYWHERE if option not in command.params)
+    command.params.extend(option for option in EVERYWHERE if option not in command.params)
     if isinstance(command, click.Group):
         for one in command.commands.values():
             _accept_everywhere(one)
@@ -188,7 +200,7 @@ def _end(ctx: click.Context, line: str, code: int) -> None:
 
 @click.group(
     cls=LazyGroup,
-    params=[*_EVERYWHERE],
+    params=[*EVERYWHERE],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, prog_name="zslbench", message="%(prog)s %(version)s")

@@ -19,7 +19,7 @@ from zslbench.experiment.options import (
     MachineOptions,
     RunOptions,
 )
-from zslbench.output import echo, visible
+from zslbench.output import echo, quiet, visible
 from zslbench.report.tables.render import FORMATS, csv_safe
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -159,6 +159,12 @@ running_options = options_of(RunOptions)
 def note(text: str) -> None:
     """Write a note to standard error."""
     echo(f"note: {text}", err=True)
+
+
+def remark(text: str) -> None:
+    """Write a note that ``--quiet`` silences."""
+    if not quiet():
+        note(text)
 
 
 def emit_notes(texts: Iterable[str], fmt: str) -> None:

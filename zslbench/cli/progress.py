@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from zslbench.output import visible
+from zslbench.output import echo, quiet, visible
 from zslbench.report.console import Console, TextColumn
 
 SHOWN = 4
@@ -34,7 +34,8 @@ class TerminalDisplay:
     """The command line's display of progress and notes."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True)
+        self._quiet = quiet()
+        self.console = Console(stderr=True, quiet=self._quiet)
         logger = logging.getLogger("zslbench")
         logger.handlers = [one for one in logger.handlers if not isinstance(one, _Log)]
         logger.addHandler(_Log(self))
@@ -43,6 +44,13 @@ class TerminalDisplay:
 
     def say(self, text: str) -> None:
         self.console.print(visible(text), style="dim", soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Show a line that ``--quiet`` does not silence."""
+        if self._quiet:
+            echo(text, err=True)
+        else:
+            self.say(text)
 
     @contextlib.contextmanager
     def observer(self, title: str) -> Iterator[Any]:
@@ -78,8 +86,10 @@ class _Log(logging.Handler):
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
-        warning = "warning: " if record.levelno >= logging.WARNING else ""
-        self._display.say(f"{warning}{record.getMessage()}")
+        if record.levelno >= logging.WARNING:
+            self._display.warn(f"warning: {record.getMessage()}")
+        else:
+            self._display.say(record.getMessage())
 
 
 class Bars:

@@ -1,29 +1,28 @@
-"""Results: ``zslbench runs``, ``show``, ``table`` and ``compare`` of the store, ``published`` of papers."""
+"""Results: ``zslbench show``, ``table`` and ``compare`` of the store, ``published`` of papers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from zslbench.cli.options import (
-    STORED_SELECTIONS,
     data_root_option,
     emit_notes,
     format_option,
     note,
     store_option,
 )
-from zslbench.data.locations import dataset_key
+from zslbench.cli.runs import filter_options, note_empty
 from zslbench.errors import PluginError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.output import echo
 from zslbench.report.tables.render import emit
 
 if TYPE_CHECKING:
     from zslbench.experiment.published import PublishedRow
-    from zslbench.store.record import RunRecord
+    from zslbench.report.filters import Filters
 
 CONFUSIONS = 20
 """How many confusions of each task are shown."""
@@ -32,76 +31,6 @@ _EMPTY = {
     "epochs": "this run has no epochs: it is a closed-form solution, or external",
     "curve": "this run has no curve: it has no GZSL scores",
 }
-
-Filters = Mapping[str, str | None]
-"""``method``, ``dataset`` and ``selection``; None: any."""
-
-
-def _as_dataset_key(_: object, __: object, value: str | None) -> str | None:
-    return value and dataset_key(value)
-
-
-def _filters(command: Any) -> Any:
-    for option in (
-        click.option("--method", help="Only this method."),
-        click.option("--dataset", callback=_as_dataset_key, help="Only this data set."),
-        click.option("--select", "selection", type=STORED_SELECTIONS, help="Only this selection."),
-    ):
-        command = option(command)
-    return command
-
-
-def _matches(filters: Filters, facts: Mapping[str, Any]) -> bool:
-    return all(wanted in (None, facts.get(name)) for name, wanted in filters.items())
-
-
-def _records(store: Path | None, filters: Filters) -> list[RunRecord]:
-    from zslbench.store.store import Store
-
-    return [one for one in Store.default(store).records() if _matches(filters, vars(one.info))]
-
-
-def _note_empty() -> None:
-    note("the store has no matching run; to make one: zslbench run METHOD --dataset NAME")
-
-
-@click.command()
-@_filters
-@store_option
-@format_option
-def runs(store: Path | None, fmt: str, **filters: str | None) -> None:
-    """List finished and unfinished runs."""
-    from zslbench.evaluation.candidates import TEST
-    from zslbench.evaluation.metrics import headline_metrics
-    from zslbench.report.results import candidates_label, method_label
-    from zslbench.store.store import Store
-
-    facts = ("dataset", "seed", "selection")
-    names = [metric.name for metric in headline_metrics()]
-    rows: list[tuple[Any, ...]] = []
-    begun = Store.default(store).unfinished()  # first, so that a run that finishes meanwhile is still listed
-    for one in _records(store, filters):
-        figures = [metric.of(one.metrics) for metric in headline_metrics()]
-        shown = (getattr(one.info, name) for name in facts)
-        chosen = candidates_label(one)
-        rows.append((one.info.id, method_label(one), *shown, chosen, *figures, "finished", one.finished))
-    finished = {row[0] for row in rows}
-    for left in begun:
-        # One that has finished is run again with --force, or another process finished it meanwhile.
-        if left.id not in finished and _matches(filters, left.info):
-            label = left.info.get("label") or left.info.get("method")
-            shown = (left.info.get(name) for name in facts)
-            state = "running" if left.running else "interrupted"
-            chosen = left.info.get("candidates", TEST)
-            rows.append((left.id, label, *shown, chosen, *[None] * len(names), state, left.when))
-    if not rows:
-        _note_empty()
-    columns = ("run", "method", *facts, "candidates", *names, "state", "when")
-    texts = ((*row[:-1], row[-1].isoformat(timespec="seconds")) for row in rows)
-    listed = [dict(zip(columns, row, strict=True)) for row in texts]
-    if fmt not in ("csv", "json") and all(row["candidates"] == TEST for row in listed):
-        listed = [{name: row[name] for name in columns if name != "candidates"} for row in listed]
-    emit(listed, fmt, decimals=1)
 
 
 @click.command()
@@ -174,7 +103,7 @@ def show(
 
 
 @click.command()
-@_filters
+@filter_options
 @click.option(
     "--show",
     metavar="WHAT,...",
@@ -188,7 +117,7 @@ def show(
 )
 @store_option
 @format_option
-def table(store: Path | None, fmt: str, show: str | None, metrics: str | None, **filters: str | None) -> None:
+def table(store: Path | None, fmt: str, show: str | None, metrics: str | None, filters: Filters) -> None:
     """Compare methods on data sets: CZSL Acc and GZSL U, S, H, mean ± std over the seeds in the store.
 
     The best of comparable rows is marked, and so are rows tied with it. csv and json are always complete,
@@ -198,11 +127,12 @@ def table(store: Path | None, fmt: str, show: str | None, metrics: str | None, *
     from zslbench.report.comparison import SHOW, comparison_frame, comparison_table
     from zslbench.report.figures import parse_choices
     from zslbench.report.results import trust_notes
+    from zslbench.store.store import Store
 
     shown, named = parse_choices(show, SHOW), metrics_named(metrics)
-    records = _records(store, filters)
+    records = filters.finished(Store.default(store).records())
     if not records:
-        _note_empty()
+        note_empty()
         emit([], fmt)
         return
     if fmt in ("csv", "json"):

@@ -78,7 +78,7 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     machine = fmt in ("csv", "json")
     emit(runs_frame(result.records) if machine else seeds_table(result.records, title), fmt)
     for text in trust_notes(result.records):
-        display.say(text)
+        display.warn(text)
 
 
 @click.command()

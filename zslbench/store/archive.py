@@ -252,9 +252,9 @@ def _forged(record: RunRecord, run: str) -> list[str]:
         "method": (info.method, identity["method"]),
         "variant": (info.variant, identity["variant"]),
         "reading": (info.reading, identity.get("reading")),
-        "data set": (info.dataset, identity["components"].get("dataset")),
-        "selection": (info.selection, identity["selection"].get("mode")),
-        "seed": (info.seed, identity.get("seed")),
+        "data set": (info.dataset, identity["components"].get("dataset", info.dataset)),
+        "selection": (info.selection, identity["selection"].get("mode", info.selection)),
+        "seed": (info.seed, identity.get("seed", info.seed)),
     }
     apart = {name: pair for name, pair in stated.items() if pair[0] != pair[1]}
     return [f"its {name} is {one!r:.60} and {other!r:.60}" for name, (one, other) in apart.items()]

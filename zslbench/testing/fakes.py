@@ -9,8 +9,6 @@ For example, run a component that no installed package registers::
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points as installed_entry_points
@@ -125,6 +123,7 @@ def fake_record(
     import pandas as pd
 
     from zslbench.evaluation.metrics import METRICS
+    from zslbench.store.identity import run_id
     from zslbench.store.record import RunContent, RunInfo
 
     content: dict[str, Any] = {
@@ -146,7 +145,7 @@ def fake_record(
         for parent in parents:
             place = place[parent]
         place[last] = value
-    run = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    run = run_id(content)
     measured = (key for key, one in METRICS.items() if one.group != "calibrated")
     defaults = dict(zip(measured, (0.5, 0.2, 0.3, 0.24, 0.1), strict=False))
     recorded = {"seconds": 1.5, "group": "generative", "chosen": {}, "preset": None}

@@ -9,7 +9,7 @@ import click
 
 from zslbench.cli import COUNT, SEED, data_root_option, format_option, note, options_of, sets_environment
 from zslbench.errors import DataError, Interrupted, SettingsError
-from zslbench.output import echo
+from zslbench.output import echo, quiet
 from zslbench_data.cli.sets import note_shadowed
 
 if TYPE_CHECKING:
@@ -75,9 +75,8 @@ def import_(source: Path, name: str | None, data_root: Path | None, force: bool,
         note(text)
     note_shadowed(done.target.key, data_root)
     echo(f"{done.target.name}: {done.text}, in {done.target.folder}")
-    echo("next:")
-    for line in done.next_commands:
-        echo(f"  {line}")
+    if not quiet():
+        echo("next:", *(f"  {line}" for line in done.next_commands))
 
 
 _HOW = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from zslbench.cli import data_root_option, note, options_of, sets_environment
-from zslbench.output import echo
+from zslbench.output import echo, quiet
 from zslbench_data.cli.sets import note_shadowed
 
 
@@ -74,4 +74,5 @@ def semantics(
     for one in notes:
         note(one)
     echo(f"{dataset} semantics {name}: {text}")
-    echo("next:", f"  zslbench run METHOD --dataset {dataset} --semantics {name}")
+    if not quiet():
+        echo("next:", f"  zslbench run METHOD --dataset {dataset} --semantics {name}")

@@ -1,0 +1,265 @@
+"""``zslbench runs`` lists the runs of the store; ``rm``, ``export`` and ``import`` remove and carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zslbench.cli.main import EVERYWHERE
+from zslbench.cli.options import STORED_SELECTIONS, format_option, note, remark, store_option
+from zslbench.data.locations import dataset_key
+from zslbench.errors import ZslbenchError
+from zslbench.report.tables.render import emit
+
+if TYPE_CHECKING:
+    from zslbench.report.filters import Filters
+    from zslbench.store.record import RunRecord
+    from zslbench.store.store import Store
+
+Row = dict[str, Any]
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_SHOWN = 20
+"""How many runs a question lists."""
+
+
+def filter_options(command: Any) -> Any:
+    """``--filter``, ``--method``, ``--dataset`` and ``--select``, passed together as ``filters``."""
+
+    def gather(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+        def callback(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+            from zslbench.report.filters import Condition, Filters
+
+            texts = value if isinstance(value, tuple) else [] if value is None else [value]
+            one = Condition.parse if key == "filter" else lambda text: Condition(key, "=", text)
+            earlier = ctx.params.get("filters") or Filters()
+            ctx.params["filters"] = Filters([*earlier.conditions, *map(one, texts)])
+
+        return callback
+
+    def named(key: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
+        def callback(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+            gather(key)(ctx, parameter, value and (dataset_key(value) if key == "dataset" else value))
+
+        return callback
+
+    for option in (
+        click.option(
+            "--filter",
+            "texts",
+            multiple=True,
+            metavar="CONDITION",
+            expose_value=False,
+            callback=gather("filter"),
+            help="Only runs with KEY=VALUE, !=, <, <=, >, >= or ~ (contains), e.g. 'H>50', variant=none or "
+            "'date>=2026-11-01'; repeatable.",
+        ),
+        click.option("--method", expose_value=False, callback=named("method"), help="Only this method."),
+        click.option("--dataset", expose_value=False, callback=named("dataset"), help="Only this data set."),
+        click.option(
+            "--select",
+            type=STORED_SELECTIONS,
+            expose_value=False,
+            callback=named("selection"),
+            help="Only this selection.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def note_empty() -> None:
+    """Say that no run matches."""
+    note("the store has no matching run; to make one: zslbench run METHOD --dataset NAME")
+
+
+def refuse_options(context: click.Context) -> None:
+    """Refuse options before a subcommand's name: they would have no effect."""
+    source = click.core.ParameterSource.COMMANDLINE
+    for one in context.command.params:
+        if one not in EVERYWHERE and context.get_parameter_source(one.name or "") is source:
+            raise click.UsageError(f"write {one.opts[0]} after '{context.invoked_subcommand}'")
+
+
+@click.group(invoke_without_command=True)
+@filter_options
+@store_option
+@format_option
+@click.pass_context
+def runs(context: click.Context, store: Path | None, fmt: str, filters: Filters) -> None:
+    """List finished and unfinished runs, or remove, export and import them."""
+    from zslbench.evaluation.candidates import TEST
+    from zslbench.store.store import Store
+
+    if context.invoked_subcommand is not None:
+        refuse_options(context)
+        return
+    listed = _rows(Store.default(store), filters)
+    if not listed:
+        note_empty()
+    if fmt not in ("csv", "json") and all(row["candidates"] == TEST for row in listed):
+        listed = [{name: row[name] for name in row if name != "candidates"} for row in listed]
+    emit(listed, fmt, decimals=1)
+
+
+def _rows(store: Store, filters: Filters) -> list[Row]:
+    """The runs that match, finished ones first."""
+    from zslbench.evaluation.candidates import TEST
+    from zslbench.evaluation.metrics import headline_metrics
+    from zslbench.report.results import candidates_label, method_label
+
+    def row(
+        run: str, method: object, about: Sequence[Any], figures: Sequence[Any], state: str, when: Any
+    ) -> Row:
+        facts = dict(zip(("dataset", "seed", "selection", "candidates"), about, strict=True))
+        values = {metric.name: value for metric, value in zip(headline_metrics(), figures, strict=True)}
+        end = {"state": state, "when": when.isoformat(timespec="seconds")}
+        return {"run": run, "method": method, **facts, **values, **end}
+
+    rows = []
+    begun = store.unfinished()  # first, so that a run that finishes meanwhile is still listed
+    records = store.records()
+    for one in filters.finished(records):
+        about: tuple[Any, ...] = (one.info.dataset, one.info.seed, one.info.selection, candidates_label(one))
+        figures = [metric.of(one.metrics) for metric in headline_metrics()]
+        rows.append(row(one.info.id, method_label(one), about, figures, "finished", one.finished))
+    # One that has finished is run again with --force, or another process finished it meanwhile.
+    finished = {one.info.id for one in records}
+    for left in filters.unfinished(one for one in begun if one.id not in finished):
+        known = left.info
+        about = (
+            known.get("dataset"),
+            known.get("seed"),
+            known.get("selection"),
+            known.get("candidates", TEST),
+        )
+        label = known.get("label") or known.get("method")
+        state = "running" if left.running else "interrupted"
+        rows.append(row(left.id, label, about, [None] * len(headline_metrics()), state, left.when))
+    return rows
+
+
+@runs.command()
+@click.argument("names", nargs=-1, metavar="[RUN]...")
+@filter_options
+@click.option("--yes", is_flag=True, help="Remove without asking.")
+@store_option
+def rm(names: tuple[str, ...], yes: bool, store: Path | None, filters: Filters) -> None:
+    """Remove each RUN (an id, or its first characters), or all runs that match, with their checkpoints.
+
+    Runs that are being computed stay. Suites compute removed runs again.
+    """
+    from zslbench.store.store import RunInUse, Store
+
+    where = Store.default(store)
+    if bool(names) == bool(filters):
+        raise click.UsageError("name runs, or choose them with --filter, --method, --dataset or --select")
+    if names:
+        chosen = dict.fromkeys(where.resolve_id(name) for name in names)
+        if running := [run for run in chosen if where.is_running(run)]:
+            raise RunInUse(f"being computed: {', '.join(running)}; nothing was removed, stop them first")
+        known = {row["run"]: row for row in _rows(where, filters)}
+        rows = [known.get(run, {"run": run, "method": None, "state": "damaged"}) for run in chosen]
+    else:
+        found = _rows(where, filters)
+        rows = [row for row in found if not where.is_running(row["run"])]
+        if left := len(found) - len(rows):
+            note(f"{left} are being computed and stay")
+    if not rows:
+        note("no run to remove")
+        return
+    columns = ("run", "method", "dataset", "seed", "selection", "state", "when")
+    emit([{name: row.get(name) for name in columns} for row in rows[:_SHOWN]], "terminal", title="to remove")
+    if len(rows) > _SHOWN:
+        note(f"and {len(rows) - _SHOWN} more")
+    count = f"{len(rows)} run{'s' * (len(rows) > 1)}"
+    if not yes:
+        _ask(f"Remove {count} from the store?")
+    failed = []
+    for row in rows:
+        try:
+            where.remove(row["run"])
+        except RunInUse as error:  # it began meanwhile
+            failed.append(str(error))
+    remark(f"removed {len(rows) - len(failed)} of {count}")
+    if failed:
+        raise RunInUse("; ".join(failed))
+
+
+def _ask(question: str) -> None:
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        raise ZslbenchError("nothing was removed; --yes removes without asking")
+
+
+@runs.command()
+@click.argument("archive", type=_FILE)
+@click.argument("names", nargs=-1, metavar="[RUN]...")
+@filter_options
+@store_option
+def export(archive: Path, names: tuple[str, ...], store: Path | None, filters: Filters) -> None:
+    """Write finished runs into ARCHIVE, a new ZIP file: each RUN, those that match, or all."""
+    from zslbench.store.archive import export_runs
+    from zslbench.store.store import Store
+
+    where = Store.default(store)
+    if names and filters:
+        raise click.UsageError("name runs or choose them with filters, not both")
+    chosen = {run.info.id: run for run in map(where.resolve, names)} if names else None
+    records = list(chosen.values()) if chosen else filters.finished(where.records())
+    if not records:
+        raise ZslbenchError("the store has no matching finished run")
+    size = export_runs(records, archive)
+    remark(f"wrote {len(records)} run{'s' * (len(records) > 1)} to {archive} ({size:,} bytes)")
+
+
+@runs.command("import")
+@click.argument("archive", type=_FILE)
+@store_option
+@format_option
+def import_(archive: Path, store: Path | None, fmt: str) -> None:
+    """Add the runs of ARCHIVE, which 'zslbench runs export' wrote, to the store.
+
+    Every file is checked before the first run is added. Runs that the store has stay as they are; those with
+    other results in the archive are listed, and the exit code is then 1.
+    """
+    from zslbench.store.archive import import_runs
+    from zslbench.store.store import Store
+
+    done = import_runs(archive, Store.default(store))
+    outcomes = [("added", one) for one in done.added] + [("here already", one) for one in done.equal]
+    outcomes += [("differs", one) for one, _ in done.differing]
+    emit([_imported(state, one) for state, one in outcomes], fmt)
+    if done.differing:
+        raise ZslbenchError(f"{_differences(done.differing)}; the store's stay")
+
+
+def _imported(state: str, record: RunRecord) -> Row:
+    from zslbench.report.results import method_label
+
+    info = record.info
+    about = {"dataset": info.dataset, "seed": info.seed, "selection": info.selection}
+    return {"run": info.id, "method": method_label(record), **about, "state": state}
+
+
+def _differences(differing: Sequence[tuple[RunRecord, Any]]) -> str:
+    """The runs with other results in the archive, and by how much."""
+    from zslbench.evaluation.metrics import METRICS
+
+    texts = []
+    for record, theirs in differing:
+        pairs = [(one, one.of(record.metrics), one.of(theirs)) for one in METRICS.values()]
+        shown = [
+            f"{one.name} {ours:.{one.digits}f} here, {other:.{one.digits}f} there"
+            for one, ours, other in pairs
+            if ours != other and (ours == ours or other == other)
+        ]
+        texts.append(f"run {record.info.id} has other results ({'; '.join(shown[:3]) or 'in its tables'})")
+    more = len(texts) - 5
+    return "; ".join(texts[:5]) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,186 @@
+"""Which runs a listing, a table or a removal is about: conditions such as ``method=sc-egg`` or ``H>50``.
+
+All conditions must hold, but of several with ``=`` on one key any one is enough. A run that lacks what a
+condition asks about does not match it.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from zslbench.data.locations import dataset_key
+from zslbench.errors import SettingsError, UnknownName, did_you_mean
+from zslbench.evaluation.candidates import TEST
+from zslbench.evaluation.metrics import METRICS
+from zslbench.plugin.declarations import KINDS
+from zslbench.plugin.presets import flatten, toml_or_word
+from zslbench.report.results import SELECTIONS, candidates_label
+from zslbench.store.parsing import LARGEST
+
+if TYPE_CHECKING:
+    from zslbench.store.record import RunRecord
+    from zslbench.store.workspace import Unfinished
+
+FINISHED = "finished"
+STATES = (FINISHED, "running", "interrupted")
+_TEXTS = ("method", "dataset", "variant", "reading", "selection", "candidates", "state")
+_KEYS = (*_TEXTS, "seed", "date", *(one.name for one in METRICS.values()))
+_METRICS = {name.lower(): one.name for one in METRICS.values() for name in (one.key, one.name)}
+_CONDITION = re.compile(r"\s*([\w.-]+)\s*(==?|!=|<=|>=|<|>|~)\s*(.*?)\s*", re.DOTALL)
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+NOTATION = (
+    "KEY=VALUE, !=, <, <=, >, >= or ~ (contains); keys: method, dataset, variant, reading, selection, "
+    "candidates, seed, state, date (UTC), metrics in percent (H>50), settings (generator.lr=1e-4)"
+)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition on a run."""
+
+    key: str
+    sign: str
+    """``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=`` or ``~``."""
+    value: Any
+    """Text, None, a number, or for ``date`` the first moment that it means and the first one after it."""
+
+    @classmethod
+    def parse(cls, text: str) -> Condition:
+        """The condition in ``"seed<3"``; SettingsError, UnknownName: it is not one."""
+        found = _CONDITION.fullmatch(text)
+        if not found:
+            raise SettingsError(f"--filter {text}: write {NOTATION}")
+        key, sign, value = found[1], found[2].replace("==", "="), found[3]
+        key = _METRICS.get(key.lower(), "selection" if key == "select" else key)
+        if key not in _KEYS and key.partition(".")[0] not in KINDS:
+            raise UnknownName(f"--filter {text}: no key '{key}', {did_you_mean(key, _KEYS)}")
+        try:
+            return cls(key, sign, _value(key, sign, value))
+        except ValueError as error:
+            raise SettingsError(f"--filter {text}: {error}") from None
+
+    def holds(self, fact: Any) -> bool:
+        """Whether it holds of the run's value; ``...``: the run has none."""
+        if fact is ...:
+            return False
+        if self.key == "date":
+            start, end = self.value
+            inside = start <= fact < end
+            answers = {"=": inside, "!=": not inside, "<": fact < start, "<=": fact < end}
+            return bool((answers | {">": fact >= end, ">=": fact >= start})[self.sign])
+        if self.sign == "~":
+            return fact is not None and str(self.value).lower() in str(fact).lower()
+        if self.sign in _COMPARE:
+            number = isinstance(fact, int | float) and not isinstance(fact, bool)
+            return number and _COMPARE[self.sign](fact, self.value)
+        equal = bool(fact == self.value) and isinstance(fact, bool) == isinstance(self.value, bool)
+        return equal == (self.sign == "=")
+
+
+class Filters:
+    """Conditions on runs, finished and unfinished."""
+
+    def __init__(self, conditions: Iterable[Condition] = ()) -> None:
+        self.conditions = tuple(conditions)
+
+    def __bool__(self) -> bool:
+        return bool(self.conditions)
+
+    def finished(self, records: Sequence[RunRecord]) -> list[RunRecord]:
+        """The runs that match.
+
+        Raises:
+            UnknownName: no run has a setting of this name.
+        """
+        facts = [_facts(one) for one in records]
+        known = {key for one in facts for key in one if key not in _KEYS}
+        for one in self.conditions:
+            if records and one.key not in (*_KEYS, *known):
+                hint = did_you_mean(one.key, sorted(known))
+                raise UnknownName(f"no run has a setting '{one.key}', {hint}")
+        return [record for record, of in zip(records, facts, strict=True) if self._match(of)]
+
+    def unfinished(self, runs: Iterable[Unfinished]) -> list[Unfinished]:
+        """The unfinished runs that match; nothing is known of their settings, and they have no metrics."""
+
+        def facts(one: Unfinished) -> dict[str, Any]:
+            state = "running" if one.running else "interrupted"
+            return {"candidates": TEST} | one.info | {"state": state, "date": one.when}
+
+        return [one for one in runs if self._match(facts(one))]
+
+    def _match(self, facts: Mapping[str, Any]) -> bool:
+        alternatives: dict[str, list[bool]] = {}
+        for one in self.conditions:
+            holds = one.holds(facts.get(one.key, ...))
+            if one.sign == "=":
+                alternatives.setdefault(one.key, []).append(holds)
+            elif not holds:
+                return False
+        return all(map(any, alternatives.values()))
+
+
+_NAMED = ("method", "dataset", "variant", "reading", "selection", "seed")
+
+
+def _facts(record: RunRecord) -> dict[str, Any]:
+    """What a run is known by. Settings that validation chose have the chosen value."""
+    info = record.info
+    figures = {one.name: one.of(record.metrics) for one in METRICS.values()}
+    return {
+        **flatten(info.identity.get("settings", {})),
+        **(record.environment.get("chosen") or {}),
+        **{name: getattr(info, name) for name in _NAMED},
+        **{name: value for name, value in figures.items() if not math.isnan(value)},
+        "candidates": candidates_label(record),
+        "state": FINISHED,
+        "date": record.finished,
+    }
+
+
+def _value(key: str, sign: str, text: str) -> Any:
+    """What a condition compares with; ValueError: it cannot be compared that way."""
+    if key == "date":
+        if sign == "~":
+            raise ValueError("compare a date with =, !=, <, <=, > or >=")
+        return _moments(text)
+    if key in _TEXTS:
+        if sign in _COMPARE:
+            raise ValueError(f"compare {key} with =, != or ~")
+        known = {"selection": SELECTIONS, "state": STATES}.get(key, ())
+        if known and sign != "~" and text not in known:
+            raise ValueError(f"no {key} '{text}', {did_you_mean(text, known)}")
+        if not text:
+            raise ValueError("the value is missing")
+        if key in ("variant", "reading") and text == "none" and sign != "~":
+            return None
+        return dataset_key(text) if key == "dataset" else text
+    if sign == "~":
+        return text
+    value = None if text == "none" else toml_or_word(text)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+    if not number and (sign in _COMPARE or key == "seed" or key in _METRICS.values()):
+        raise ValueError(f"'{text}' is not a number")
+    return value
+
+
+def _moments(text: str) -> tuple[datetime, datetime]:
+    """From when to when a date (a day) or a time (a minute or second) lasts; without a zone it is UTC."""
+    try:
+        start = datetime.fromisoformat(text)
+        start = start.replace(tzinfo=UTC) if start.tzinfo is None else start
+        seconds = 24 * 3600 if len(text) <= 10 else 60 if text[:19].count(":") < 2 else 1
+        return start, start + timedelta(seconds=seconds)
+    except (ValueError, OverflowError):
+        raise ValueError(f"'{text}' is not a date; write 2026-11-30 or 2026-11-30T14:05") from None
