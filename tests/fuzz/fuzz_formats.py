@@ -49,6 +49,7 @@ from zslbench_data.importing.custom_write import import_custom
 from zslbench_data.importing.one_file import import_one_file
 from zslbench_data.progress import SILENT
 from zslbench_data.words.vector_files import read_words
+from zslbench_external.answers import KEYS, read_answers
 
 
 @dataclass(frozen=True)
@@ -502,6 +503,26 @@ def _read_semantics(folder: Path) -> object:
 _MAT, _NPY, _JSON, _TOML = ("*.mat",), ("*.npy",), ("*.json",), ("*.toml",)
 _RECORDS = ("*.json", "*.parquet", "*.safetensors")
 _FIRST = ({"w": torch.full((4,), 1.0)}, {"epoch": 1})
+
+
+def _make_answers(name: str, folder: Path) -> None:
+    scores = np.random.default_rng(0).random((20, 3)).round(3)
+    if name.endswith(".npz"):
+        np.savez(
+            folder / name, scores=scores, classes=np.array(["ant", "bee", "cow"]), image_index=np.arange(20)
+        )
+    else:
+        table = pd.DataFrame(scores, columns=["ant", "bee", "cow"])
+        table.insert(0, "image", range(20))
+        table.to_csv(folder / name, index=False)
+
+
+def _read_answers(folder: Path) -> object:
+    (path,) = folder.iterdir()
+    answers = read_answers(path)
+    return [getattr(answers, name) for name in KEYS]
+
+
 FORMATS: tuple[Format, ...] = (
     *(
         Format(f"MAT {kind}", partial(_make_mat, kind), _read_dataset, _MAT)
@@ -539,5 +560,7 @@ FORMATS: tuple[Format, ...] = (
         Format(f"archive, {kind}", partial(_make_archive, kind), _read_archive, ("archive",), kind != "tar")
         for kind in ("zip", "tar.gz", "tar")
     ),
+    Format("NPZ of scores", partial(_make_answers, "scores.npz"), _read_answers, ("*.npz",)),
+    Format("CSV of scores", partial(_make_answers, "scores.csv"), _read_answers, ("*.csv",), text=True),
     Format("pickles", _make_pickles, _read_pickles, ("*.npy", "*.mat", "words")),
 )

@@ -1,4 +1,9 @@
-from .candidates import candidates_of as candidates_of, protocol_notes as protocol_notes
+from .candidates import (
+    TEST as TEST,
+    candidates_of as candidates_of,
+    protocol_notes as protocol_notes,
+    with_candidates as with_candidates,
+)
 from .evaluator import Evaluation as Evaluation, evaluate as evaluate
 from .folds import (
     Fold as Fold,

@@ -86,7 +86,8 @@ def most_confused(confusions: pd.DataFrame, count: int) -> pd.DataFrame:
     """Of each task the ``count`` most frequent confusions, by their share of the class, then by images."""
     wrong = confusions[confusions["class"] != confusions["predicted"]]
     ordered = wrong.sort_values(["share", "images"], ascending=False, kind="stable")
-    return ordered.groupby("task", sort=False).head(count).sort_values("task", ascending=False, kind="stable")
+    first = ordered.groupby("task", sort=False).head(count)
+    return first.sort_values("task", ascending=False, kind="stable").reset_index(drop=True)
 
 
 def image_files(

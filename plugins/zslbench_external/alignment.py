@@ -1,0 +1,318 @@
+"""Puts answers into the order of a data set's test images and classes, and checks that nothing is amiss.
+
+The evaluator takes scores over the seen classes and the candidates, ascending, of the test_seen images and
+then the test_unseen ones, in the order of the split. Answers name their images and classes in any order, or
+name none and follow this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from zslbench.data import few
+from zslbench.errors import DataError, did_you_mean
+from zslbench.evaluation import candidates_of
+from zslbench.plugin import Dataset, Indices
+from zslbench_external.answers import NO_CLASS, Answers
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Scores in the evaluator's order, of each task that there are answers for."""
+
+    scores: Mapping[str, np.ndarray]
+    """By task, ``gzsl`` (n, classes) and ``czsl`` (m, unseen)."""
+    labels_only: frozenset[str]
+    """Tasks of which only predicted classes are known: their scores are 1 for the prediction, otherwise 0."""
+    notes: tuple[str, ...] = ()
+
+
+class Target:
+    """The test images and classes of a data set, against which answers are checked."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset, split = dataset, dataset.split
+        self.names = tuple(map(str, dataset.class_names))
+        self.seen = np.unique(dataset.labels[split.trainval])
+        self.unseen = candidates_of(dataset).classes
+        self.space = np.union1d(self.seen, self.unseen)
+        self.rows = {
+            "gzsl": np.concatenate([split.test_seen, split.test_unseen]).astype(np.int64),
+            "czsl": split.test_unseen.astype(np.int64),
+        }
+        self.columns: dict[str, Indices] = {"gzsl": self.space, "czsl": self.unseen}
+
+    def align(self, answers: Answers, *, restrict: bool = True) -> Aligned:
+        """The answers in the evaluator's order.
+
+        Args:
+            restrict: whether CZSL, without scores of its own, follows from those of GZSL.
+
+        Raises:
+            DataError: classes or images are missing, repeated, unknown or of another split; true classes are
+                others than the data set's; or scores are NaN or infinite.
+        """
+        return _Alignment(self, answers).result(restrict)
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Class ids by name."""
+        return {name: number for number, name in enumerate(self.names)}
+
+    @cached_property
+    def files(self) -> dict[str, int]:
+        """Rows by name of file; empty: the data set does not name its images."""
+        return {name: row for row, name in enumerate(self.dataset.image_files or ())}
+
+    def name(self, one: int) -> str:
+        return self.names[one]
+
+
+class _Alignment:
+    def __init__(self, target: Target, answers: Answers) -> None:
+        self.target, self.answers = target, answers
+        self.notes: list[str] = []
+
+    def result(self, restrict: bool) -> Aligned:
+        found, target = self.answers, self.target
+        self._check_sides()
+        given = {task: one for task, one in (("gzsl", found.gzsl), ("czsl", found.czsl)) if one is not None}
+        classes = None if found.classes is None else self._class_ids(found.classes, "classes")
+        if found.scores is not None:
+            given[self._task_of(found.scores.shape[1], classes)] = found.scores
+        images, only = self._image_rows(), len(given) == 1
+        scores: dict[str, np.ndarray] = {}
+        for task, values in given.items():
+            places = self._places_of_images(task, images, len(values))
+            if values.ndim == 2:
+                order = self._places_of_classes(task, classes, only, values.shape[1])
+                self._check_finite(task, values)
+                scores[task] = _plain(values[places][:, order])
+            else:
+                scores[task] = self._one_hot(task, values[places])
+        labels_only = frozenset(task for task, values in given.items() if values.ndim == 1)
+        if restrict and "gzsl" in scores and "czsl" not in scores and "gzsl" not in labels_only:
+            unseen = np.searchsorted(target.space, target.unseen)
+            scores["czsl"] = np.ascontiguousarray(
+                scores["gzsl"][len(target.dataset.split.test_seen) :, unseen]
+            )
+            self.notes.append("Acc: the scores of GZSL over the unseen classes alone")
+        if "gzsl" in scores and not len(target.dataset.split.test_seen):
+            del scores["gzsl"]
+            if not scores:
+                raise self._fail(
+                    f"'{target.dataset.name}' has no test_seen images: only CZSL can be evaluated"
+                )
+            self.notes.append("there are no test_seen images: only CZSL is evaluated")
+        return Aligned(scores, labels_only, tuple(self.notes))
+
+    def _fail(self, *faults: str, advice: str = "") -> DataError:
+        return DataError(self.answers.where, faults, advice)
+
+    # --- classes -----------------------------------------------------------------------------------
+
+    def _class_ids(self, given: np.ndarray, what: str) -> Indices:
+        """Ids of classes by name or id; each is of the data set."""
+        target = self.target
+        if given.dtype.kind in "iu":
+            wrong = given[(given < 0) | (given >= len(target.names))]
+            if len(wrong):
+                shown, last = few(np.unique(wrong).tolist()), len(target.names) - 1
+                fault = f"'{what}' has {len(wrong)} ids outside 0 to {last} ({shown})"
+                raise self._fail(fault, advice="Ids count from 0")
+            return np.asarray(given, dtype=np.int64)
+        names = [str(name) for name in given.tolist()]
+        unknown = list(
+            dict.fromkeys(name for name in names if name not in target.numbers and name != NO_CLASS)
+        )
+        if unknown:
+            hint = did_you_mean(unknown[0], target.numbers)
+            raise self._fail(
+                f"{len(unknown)} classes are unknown to '{target.dataset.name}' ({few(unknown)}): {hint}"
+            )
+        return np.array([target.numbers.get(name, -1) for name in names], dtype=np.int64)
+
+    def _check_sides(self) -> None:
+        for what, given, own in (
+            ("seen_classes", self.answers.seen_classes, self.target.seen),
+            ("unseen_classes", self.answers.unseen_classes, self.target.unseen),
+        ):
+            if given is not None and len(odd := np.setxor1d(self._class_ids(given, what), own)):
+                shown = few(self.target.name(one) for one in odd.tolist())
+                raise self._fail(f"'{what}' are of another split: {len(odd)} classes differ ({shown})")
+
+    def _task_of(self, width: int, classes: Indices | None) -> str:
+        """Whether ``scores`` are of GZSL or CZSL."""
+        target = self.target
+        if classes is None:
+            widths = {len(target.space): "gzsl", len(target.unseen): "czsl"}
+            task = widths.get(width)
+            if task is None:
+                raise self._fail(
+                    f"scores of {width} classes; '{target.dataset.name}' has {len(target.space)} for GZSL "
+                    f"and {len(target.unseen)} unseen ones for CZSL"
+                )
+        else:
+            task = "czsl" if len(classes) and np.isin(classes, target.unseen).all() else "gzsl"
+        if getattr(self.answers, task) is not None:
+            raise self._fail(f"'scores' are of {task.upper()}, which '{task}' has as well; give one")
+        return task
+
+    def _places_of_classes(self, task: str, classes: Indices | None, only: bool, width: int) -> Indices:
+        """The column of each class, in the evaluator's order."""
+        wanted = self.target.columns[task]
+        if classes is None:
+            if width != len(wanted):
+                raise self._fail(f"{task.upper()} scores of {width} classes, not of {len(wanted)}")
+            return np.arange(width)
+        # Next to GZSL, CZSL has the unseen ones of its classes.
+        listed = classes if task == "gzsl" or only else classes[np.isin(classes, wanted)]
+        self._check_cover(f"{task.upper()}: classes", listed, wanted, self.target.name)
+        if width != len(listed):
+            raise self._fail(f"{task.upper()} scores of {width} classes, but {len(listed)} are listed")
+        return _places(listed, wanted)
+
+    def _one_hot(self, task: str, values: np.ndarray) -> np.ndarray:
+        """Predicted classes as scores."""
+        wanted = self.target.columns[task]
+        if blank := np.count_nonzero(values == "") if values.dtype.kind not in "iu" else 0:
+            raise self._fail(f"{task.upper()}: {blank} of {len(values)} images have no prediction")
+        ids = self._class_ids(values, task)
+        wrong = ids[~np.isin(ids, wanted) & (ids >= 0)]
+        if len(wrong):
+            shown = few(self.target.name(one) for one in np.unique(wrong).tolist())
+            what = "are not unseen classes" if task == "czsl" else "are neither seen classes nor candidates"
+            raise self._fail(f"{len(wrong)} {task.upper()} predictions {what} ({shown})")
+        scores = np.zeros((len(ids), len(wanted)), dtype=np.float32)
+        named = np.flatnonzero(ids >= 0)
+        scores[named, np.searchsorted(wanted, ids[named])] = 1
+        return scores
+
+    # --- images ------------------------------------------------------------------------------------
+
+    def _image_rows(self) -> Indices | None:
+        """Rows of the data set, with their true classes compared; None: the answers name no images."""
+        given, target = self.answers.images, self.target
+        if given is None:
+            rows = None
+        elif given.dtype.kind in "iu":
+            rows = np.asarray(given, dtype=np.int64)
+        else:
+            rows = self._rows_of_files([str(name) for name in given.tolist()])
+        labels = self.answers.labels
+        if labels is None:
+            if rows is None:
+                self.notes.append(
+                    "images are not named: rows are taken as the test_seen images and then the test_unseen "
+                    "ones, in the order of the split"
+                )
+            return rows
+        ids = self._class_ids(labels, "labels")
+        own = rows
+        if own is None:
+            tasks = [one for one in target.rows.values() if len(one) == len(ids)]
+            own = tasks[0] if tasks else target.rows["gzsl"]
+        if len(own) != len(ids):
+            raise self._fail(f"{len(ids)} true classes ('labels' or 'class') for {len(own)} images")
+        inside = (own >= 0) & (own < len(target.dataset.labels))
+        wrong = np.count_nonzero(target.dataset.labels[own[inside]] != ids[inside])
+        if wrong:
+            raise self._fail(
+                f"the true classes of {wrong} of {len(own)} images are not those of "
+                f"'{target.dataset.name}': images are in another order, or class ids are"
+            )
+        return rows
+
+    def _rows_of_files(self, names: Sequence[str]) -> Indices:
+        files, data = self.target.files, self.target.dataset.name
+        if not files:
+            raise self._fail(
+                f"images are named by their files, which '{data}' does not list",
+                advice="Give 'image_index' (in CSV, the column 'image'): rows counted from 0",
+            )
+        unknown = [name for name in names if name not in files]
+        if unknown:
+            files = _by_last_parts(files, len(PurePosixPath(unknown[0]).parts))
+            names = [PurePosixPath(name).as_posix() for name in names]
+            unknown = [name for name in names if files.get(name, -1) < 0]
+        if unknown:
+            raise self._fail(
+                f"{len(unknown)} files are not images of '{data}', or could be several ({few(unknown)})"
+            )
+        return np.array([files[name] for name in names], dtype=np.int64)
+
+    def _places_of_images(self, task: str, images: Indices | None, count: int) -> Indices:
+        """The row of each test image, in the evaluator's order."""
+        wanted, target = self.target.rows[task], self.target
+        if images is None:
+            if count != len(wanted):
+                split = target.dataset.split
+                raise self._fail(
+                    f"{task.upper()}: {count} rows, but '{target.dataset.name}' has {len(split.test_seen)} "
+                    f"test_seen and {len(split.test_unseen)} test_unseen images"
+                )
+            return np.arange(count)
+        listed = images if task == "gzsl" else images[~np.isin(images, target.dataset.split.test_seen)]
+        if np.array_equal(np.sort(listed) - 1, np.sort(wanted)):
+            raise self._fail("rows of images count from 0, these count from 1")
+        if trained := np.count_nonzero(np.isin(listed, target.dataset.split.trainval)):
+            raise self._fail(
+                f"{task.upper()}: {trained} of {len(listed)} images are training images of "
+                f"'{target.dataset.name}': the scores are of another split"
+            )
+        self._check_cover(f"{task.upper()}: images", listed, wanted, self._image_name)
+        if count != len(listed):
+            raise self._fail(f"{task.upper()}: {count} rows for {len(listed)} images")
+        return _places(listed, wanted)
+
+    # --- both --------------------------------------------------------------------------------------
+
+    def _image_name(self, row: int) -> str:
+        files = self.target.dataset.image_files
+        return str(row) if files is None or not 0 <= row < len(files) else files[row]
+
+    def _check_cover(self, what: str, listed: Indices, wanted: Indices, name: Callable[[int], str]) -> None:
+        unique, counts = np.unique(listed, return_counts=True)
+        faults = [
+            f"{len(some)} {how} ({few(name(one) for one in some.tolist())})"
+            for some, how in (
+                (unique[counts > 1], "are listed twice"),
+                (np.setdiff1d(wanted, unique), "are missing"),
+                (np.setdiff1d(unique, wanted), "do not belong there"),
+            )
+            if len(some)
+        ]
+        if faults:
+            raise self._fail(f"{what}: {', '.join(faults)}")
+
+    def _check_finite(self, task: str, values: np.ndarray) -> None:
+        if wrong := np.count_nonzero(~np.isfinite(values).all(axis=1)):
+            raise self._fail(
+                f"{task.upper()}: the scores of {wrong} of {len(values)} images are NaN or infinite"
+            )
+
+
+def _places(listed: Indices, wanted: Indices) -> Indices:
+    """Where in ``listed``, which has each of them once, the wanted numbers are."""
+    order = np.argsort(listed)
+    return np.asarray(order[np.searchsorted(listed, wanted, sorter=order)])
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    """Numbers that torch takes: float32 as they are, others as float64 or, of half precision, float32."""
+    kind = np.float32 if values.dtype.kind == "f" and values.dtype.itemsize <= 4 else np.float64
+    return np.ascontiguousarray(values, dtype=kind)
+
+
+def _by_last_parts(files: Mapping[str, int], parts: int) -> dict[str, int]:
+    """Rows by the last parts of paths, which archives store with other folders in front; -1: of several."""
+    found: dict[str, int] = {}
+    for name, row in files.items():
+        last = "/".join(PurePosixPath(name).parts[-parts:])
+        found[last] = -1 if last in found else row
+    return found

@@ -1,0 +1,178 @@
+"""What a file of scores or predictions says, as it stands in the file: ``.npz`` or CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zslbench.data import NPZ, TEXT, UNKNOWN, Findings, duplicated, few, file_kind, read_table, require_file
+from zslbench.errors import DataError, did_you_mean
+from zslbench.plugin import one_line
+
+NO_CLASS = "\uffff"
+"""In place of a predicted class, a text that names none: the image counts as wrong."""
+
+_PREDICTIONS = {"prediction": "gzsl", "gzsl_prediction": "gzsl", "czsl_prediction": "czsl"}
+_ABOUT = ("class", "side", "gzsl_correct", "czsl_correct", "gzsl_margin")
+"""Further columns of ``zslbench show RUN --predictions``."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Scores (images, classes) or predicted classes (images,) of one or both tasks.
+
+    Classes are names or ids, images are names of files or rows of the data set; both count from 0.
+    """
+
+    where: str
+    """What they came from, for messages."""
+    scores: np.ndarray | None = None
+    """Of GZSL or CZSL, which the classes decide."""
+    gzsl: np.ndarray | None = None
+    czsl: np.ndarray | None = None
+    """Of the unseen ones among the images and over the unseen ones among the classes."""
+    classes: np.ndarray | None = None
+    """One for each column of scores; None: all classes in the order of the data set."""
+    image_index: np.ndarray | None = None
+    """Rows of the data set, one for each row of the scores."""
+    image_files: np.ndarray | None = None
+    """The same as names of files."""
+    labels: np.ndarray | None = None
+    """The true class of each image, only to check that images and classes are those of the data set."""
+    seen_classes: np.ndarray | None = None
+    """Only to check the split, as ``unseen_classes``."""
+    unseen_classes: np.ndarray | None = None
+
+    @property
+    def images(self) -> np.ndarray | None:
+        return self.image_files if self.image_index is None else self.image_index
+
+
+KEYS = tuple(one.name for one in fields(Answers) if one.name != "where")
+
+
+def read_answers(path: Path) -> Answers:
+    """The content of a file.
+
+    Raises:
+        MissingData: there is no such file.
+        DataError: it is neither a ``.npz`` nor a CSV file, or has something that does not belong there.
+    """
+    path = path.expanduser()
+    require_file(path)
+    kind = file_kind(path)
+    if kind == NPZ:
+        return from_arrays(_arrays(path), str(path))
+    if kind in (TEXT, UNKNOWN):
+        return _from_csv(path)
+    raise DataError(path, [f"is {kind}; scores are in a .npz or a CSV file"])
+
+
+def from_arrays(arrays: Mapping[str, Any], where: str) -> Answers:
+    """Arrays under the names of ``KEYS``; DataError if there are others, or no scores."""
+    if unknown := [name for name in arrays if name not in KEYS]:
+        raise DataError(where, [f"has '{unknown[0]}', {did_you_mean(str(unknown[0]), KEYS)}"])
+    given = {name: np.asarray(value) for name, value in arrays.items() if value is not None}
+    tasks = [name for name in ("scores", "gzsl", "czsl") if name in given]
+    faults = [] if tasks else ["has neither 'scores' nor 'gzsl' nor 'czsl'"]
+    if "scores" in tasks and "gzsl" in tasks:
+        faults.append("has both 'scores' and 'gzsl'; give one")
+    if {"image_index", "image_files"} <= given.keys():
+        faults.append("has both 'image_index' and 'image_files'; give one")
+    for name, array in given.items():
+        axes = (1, 2) if name in tasks and name != "scores" else (2,) if name in tasks else (1,)
+        if array.ndim not in axes:
+            faults.append(f"'{name}' has {array.ndim} axes, not {' or '.join(map(str, axes))}")
+        elif array.ndim == 2 and array.dtype.kind not in "fiu":
+            faults.append(f"'{name}' is of type {array.dtype}; scores are numbers")
+        elif array.ndim == 1 and array.dtype.kind not in ("iu" if name == "image_index" else "iuUO"):
+            kinds = "whole numbers" if name == "image_index" else "names or whole numbers"
+            faults.append(f"'{name}' is of type {array.dtype}, not {kinds}")
+    if faults:
+        raise DataError(where, faults)
+    return Answers(where, **given)
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # zipfile, zlib and NumPy's reader of headers raise many types
+        raise DataError(path, [f"is not a .npz file of numbers and texts ({one_line(error)})"]) from None
+
+
+def _from_csv(path: Path) -> Answers:
+    """A first column ``file`` or ``image`` (row number), then a column for each class with its scores; or the
+    columns of ``zslbench show RUN --predictions``."""
+    findings = Findings()
+    table = read_table(path, findings, lower=False)
+    findings.raise_errors(path.parent)
+    assert table is not None
+    names = [str(name) for name in table.columns]
+    if repeated := duplicated(names):
+        raise DataError(path, [f"{len(repeated)} columns occur twice ({few(repeated)})"])
+    given: dict[str, np.ndarray] = {}
+    if "image" in names:
+        given["image_index"] = _whole_numbers(path, table["image"].tolist())
+    elif "file" in names:
+        given["image_files"] = table["file"].to_numpy(dtype=str)
+    else:
+        raise DataError(path, ["has no column 'file' (names) or 'image' (row numbers of the data set)"])
+    if "class" in names:
+        given["labels"] = table["class"].to_numpy(dtype=str)
+    rest = table.drop(columns=["image", "file"], errors="ignore")
+    read = _predictions if set(_PREDICTIONS) & set(names) else _scores
+    return Answers(str(path), **given, **read(path, rest))
+
+
+def _predictions(path: Path, table: pd.DataFrame) -> dict[str, np.ndarray]:
+    known = [*_PREDICTIONS, *_ABOUT]
+    if strange := [name for name in table.columns if name not in known]:
+        fault = f"has a column '{strange[0]}' beside predictions, {did_you_mean(strange[0], known)}"
+        raise DataError(path, [fault])
+    if {"prediction", "gzsl_prediction"} <= set(table.columns):
+        raise DataError(path, ["has both 'prediction' and 'gzsl_prediction'; give one"])
+    found = {}
+    for name, task in _PREDICTIONS.items():
+        if name not in table:
+            continue
+        cells, given = table[name].to_numpy(dtype=str), (table[name] != "").to_numpy()
+        if "class" in table and f"{task}_correct" in table:
+            # A tie of the own class with another counts as wrong, though its name stands there.
+            wrong = table[f"{task}_correct"].str.lower() == "false"
+            cells = np.where((table["class"] == table[name]) & wrong, NO_CLASS, cells)
+        found[task] = cells[given] if task == "czsl" else cells  # images of seen classes have no CZSL
+    return found
+
+
+def _scores(path: Path, table: pd.DataFrame) -> dict[str, np.ndarray]:
+    table = table.drop(columns=["class", "side"], errors="ignore")
+    if table.empty:
+        raise DataError(path, ["has no columns of scores, one for each class, and no column 'prediction'"])
+    cells = table.to_numpy(dtype=object)
+    try:
+        scores = cells.astype(np.float64)
+    except ValueError:
+        odd = [str(cell) for cell in cells.flat if not _is_number(cell)]
+        raise DataError(path, [f"{len(odd)} cells are not numbers ({few(odd)})"]) from None
+    return {"scores": scores, "classes": table.columns.to_numpy(dtype=str)}
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _whole_numbers(path: Path, cells: list[str]) -> np.ndarray:
+    if odd := [cell for cell in cells if not (cell.isascii() and cell.isdigit() and len(cell) < 16)]:
+        fault = f"column 'image' has {len(odd)} cells that are not row numbers ({few(odd)})"
+        raise DataError(path, [fault], "Name the column 'file' if it has names")
+    return np.array([int(cell) for cell in cells], dtype=np.int64)
