@@ -139,7 +139,9 @@ class Comparison:
         unlike = ((one.section, one.name, _text(one.a), _text(one.b)) for one in self.differences)
         yield "what differs", "about, name, A, B", unlike
         figure = "figure, A, B, A − B, 95 % interval"
-        rows = ((*_figure(one), one.note or None) for one in _each(self.figures))
+        hidden = [metric.name for metric in METRICS.values() if metric.on_request]
+        shown = self.figures[~self.figures["name"].isin(hidden)]
+        rows = ((*_figure(one), one.note or None) for one in _each(shown))
         yield "figures, %", f"{figure}, remark", rows
         rows = ((*_figure(one), _p(one.p), one.note or None) for one in _each(self.seeds))
         yield f"figures over {self.seeds['n'].max()} seeds, %", f"{figure}, p, remark", rows

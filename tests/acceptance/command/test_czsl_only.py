@@ -72,7 +72,11 @@ def test_every_output_has_acc_and_no_gzsl(zslbench: Any, root: Path) -> None:
             assert result.exit_code == 0, result.stderr
             assert "nan" not in result.stdout.lower()
     compared = json.loads(zslbench("compare", ids[0], ids[1], "--format=json").stdout)
-    assert {row["name"] for row in compared if row["section"] == "figures"} == {"Acc"}
+    assert {row["name"] for row in compared if row["section"] == "figures"} == {
+        "Acc",
+        "Acc_micro",
+        "Acc_top5",
+    }
     page = root / "report.html"
     assert zslbench("report", "-o", str(page)).exit_code == 0
     assert "only CZSL" in page.read_text("utf-8")

@@ -248,6 +248,18 @@ def test_files_are_known_by_the_last_parts_of_their_paths() -> None:
             aligned(*names)
 
 
+def test_without_test_seen_images_only_czsl_is_evaluated() -> None:
+    none = np.zeros(0, dtype=np.int64)
+    split = OfficialSplit(np.array([0]), none, np.array([1, 2]))
+    labels, semantics = np.array([0, 1, 2]), np.eye(3, dtype=np.float32)
+    data = Dataset("d", np.zeros((3, 1), np.float32), labels, ("x", "y", "z"), semantics, split, "f", "att")
+    scores = np.array([[9.0, 1.0, 2.0], [9.0, 3.0, 4.0]])
+    found = Target(data).align(from_arrays({"scores": scores}, "here"))
+    assert {task: one.tolist() for task, one in found.scores.items()} == {"czsl": [[1.0, 2.0], [3.0, 4.0]]}
+    with pytest.raises(DataError, match="CZSL"):
+        Target(data).align(from_arrays({"gzsl": np.array(["y", "z"])}, "here"))
+
+
 # --- the store -----------------------------------------------------------------------------------
 
 
