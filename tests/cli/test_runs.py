@@ -55,6 +55,15 @@ def test_filters_and_the_older_options_choose_together(store: Store, call: Call)
     call("--filter", "seeds>0", code=2)
 
 
+def test_settings_are_shown_where_runs_differ_in_them(store: Store, call: Call) -> None:
+    assert "differs in" not in call().stdout
+    fake_record(store, "sc-egg", identity={"settings/classifier/lr": 0.5})
+    rows = json.loads(call("--format", "json").stdout)
+    found = {(row["method"], row["differs in"]) for row in rows}
+    assert found == {("eszsl", ""), ("sc-egg", "classifier.lr=0.1"), ("sc-egg", "classifier.lr=0.5")}
+    assert "classifier.lr=0.5" in call().stdout
+
+
 def test_tables_take_filters(store: Store) -> None:
     result = CliRunner().invoke(cli, ["table", "--filter", "method=eszsl", "--format", "json"])
     assert [row["method"] for row in json.loads(result.stdout)] == ["eszsl"]

@@ -102,6 +102,38 @@ def test_every_row_says_what_sets_it_apart(record: Any) -> None:
     ]
 
 
+def test_a_searched_setting_is_no_list_of_its_candidates(record: Any) -> None:
+    grid = {"identity": {"search": {"classifier.lr": [0.1, 0.2]}}}
+    frame = comparison_frame([record(seed=0, **grid), record(seed=1)])
+    assert sorted(frame["differs in"]) == ["classifier.lr=0.1", "classifier.lr=searched"]
+    wider = {"identity": {"search": {"classifier.lr": [0.1, 0.2, 0.3]}}}
+    frame = comparison_frame([record(seed=0, **grid), record(seed=1, **wider)])
+    assert len(set(frame["differs in"])) == 2 and all("0.2" in text for text in frame["differs in"])
+
+
+def test_readers_see_what_is_unusual_and_once_what_is_usual(record: Any) -> None:
+    def run(threads: int, lr: float) -> Any:
+        return record(identity={"settings/classifier/lr": lr, "execution/threads": threads})
+
+    runs = [run(1, 0.1), run(2, 0.1), run(1, 0.2)]
+    table = comparison_table(runs)
+    assert sorted(map(str, texts(table, "", "", "differs in"))) == [
+        "classifier.lr=0.2",
+        "execution.threads=2",
+        "nothing unusual",
+    ]
+    (note,) = [text for text in table.notes if "otherwise" in text]
+    assert "classifier.lr=0.1, execution.threads=1" in note
+    assert all("lr=" in text and "threads=" in text for text in comparison_frame(runs)["differs in"])
+
+
+def test_inputs_that_all_rows_share_need_no_column(record: Any) -> None:
+    table = comparison_table([record(), record(features="vit")])
+    headers = [one.header[2] for one in table.columns]
+    assert "features" in headers and "semantics" not in headers and "semantics att" in table.title
+    assert "features" in comparison_frame([record()]).columns
+
+
 def test_methods_by_data_sets(record: Any) -> None:
     runs = [
         record(method=m, dataset=d, h=h)

@@ -100,8 +100,10 @@ def runs(context: click.Context, store: Path | None, fmt: str, filters: Filters)
     listed = _rows(Store.default(store), filters)
     if not listed:
         note_empty()
-    if fmt not in ("csv", "json") and all(row["candidates"] == TEST for row in listed):
-        listed = [{name: row[name] for name in row if name != "candidates"} for row in listed]
+    if fmt not in ("csv", "json"):
+        usual = {"candidates": TEST, "differs in": ""}
+        shared = {name for name, text in usual.items() if all(row[name] == text for row in listed)}
+        listed = [{name: row[name] for name in row if name not in shared} for row in listed]
     emit(listed, fmt, decimals=1)
 
 
@@ -112,34 +114,56 @@ def _rows(store: Store, filters: Filters) -> list[Row]:
     from zslbench.report.results import candidates_label, method_label
 
     def row(
-        run: str, method: object, about: Sequence[Any], figures: Sequence[Any], state: str, when: Any
+        run: str, about: Sequence[Any], differs: str, figures: Sequence[Any], state: str, when: Any
     ) -> Row:
-        facts = dict(zip(("dataset", "seed", "selection", "candidates"), about, strict=True))
+        facts = dict(zip(("method", "dataset", "seed", "selection", "candidates"), about, strict=True))
         values = {metric.name: value for metric, value in zip(headline_metrics(), figures, strict=True)}
         end = {"state": state, "when": when.isoformat(timespec="seconds")}
-        return {"run": run, "method": method, **facts, **values, **end}
+        return {"run": run, **facts, "differs in": differs, **values, **end}
 
     rows = []
     begun = store.unfinished()  # first, so that a run that finishes meanwhile is still listed
     records = store.records()
-    for one in filters.finished(records):
-        about: tuple[Any, ...] = (one.info.dataset, one.info.seed, one.info.selection, candidates_label(one))
+    matching = filters.finished(records)
+    differences = _differences_of(matching)
+    for one in matching:
+        info = one.info
+        about: list[Any] = [method_label(one), info.dataset, info.seed, info.selection, candidates_label(one)]
         figures = [metric.of(one.metrics) for metric in headline_metrics()]
-        rows.append(row(one.info.id, method_label(one), about, figures, "finished", one.finished))
+        rows.append(row(info.id, about, differences[info.id], figures, "finished", one.finished))
     # One that has finished is run again with --force, or another process finished it meanwhile.
     finished = {one.info.id for one in records}
     for left in filters.unfinished(one for one in begun if one.id not in finished):
         known = left.info
-        about = (
-            known.get("dataset"),
-            known.get("seed"),
-            known.get("selection"),
-            known.get("candidates", TEST),
-        )
-        label = known.get("label") or known.get("method")
+        about = [known.get("label") or known.get("method"), *map(known.get, ("dataset", "seed", "selection"))]
         state = "running" if left.running else "interrupted"
-        rows.append(row(left.id, label, about, [None] * len(headline_metrics()), state, left.when))
+        none: list[Any] = [None] * len(headline_metrics())
+        rows.append(row(left.id, [*about, known.get("candidates", TEST)], "", none, state, left.when))
     return rows
+
+
+def _differences_of(records: Sequence[RunRecord]) -> dict[str, str]:
+    """What sets runs apart that would look the same, by id, without what most of them share."""
+    from zslbench.report.results import (
+        candidates_label,
+        differences_text,
+        method_label,
+        runs_apart,
+        usual_facts,
+    )
+
+    alike: dict[tuple[str, ...], list[RunRecord]] = {}
+    for one in records:
+        key = (method_label(one), one.info.dataset, one.info.selection, candidates_label(one))
+        alike.setdefault(key, []).append(one)
+    found: dict[str, str] = {}
+    for members in alike.values():
+        groups = runs_apart(members)
+        usual = usual_facts([facts for facts, _ in groups])
+        for facts, same in groups:
+            text = differences_text({name: one for name, one in facts.items() if usual.get(name) != one})
+            found |= {record.info.id: text for record in same}
+    return found
 
 
 @runs.command()
@@ -171,7 +195,8 @@ def rm(names: tuple[str, ...], yes: bool, store: Path | None, filters: Filters) 
     if not rows:
         note("no run to remove")
         return
-    columns = ("run", "method", "dataset", "seed", "selection", "state", "when")
+    columns = ["run", "method", "dataset", "seed", "selection", "state", "when"]
+    columns += ["differs in"] if any(row.get("differs in") for row in rows) else []
     emit([{name: row.get(name) for name in columns} for row in rows[:_SHOWN]], "terminal", title="to remove")
     if len(rows) > _SHOWN:
         note(f"and {len(rows) - _SHOWN} more")

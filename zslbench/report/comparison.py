@@ -8,8 +8,9 @@ Oracle, transductive and external results are not ranked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zslbench.evaluation.candidates import TEST
@@ -22,13 +23,15 @@ from zslbench.report.results import (
     candidates_key,
     candidates_label,
     dataset_label,
-    distinct_runs,
+    differences_text,
     is_simulated,
     mark_columns,
     method_label,
     ranking_key,
+    runs_apart,
     selection_label,
     trust_notes,
+    usual_facts,
 )
 from zslbench.report.statistics import Ranking
 from zslbench.report.tables.model import Cell, Column, Row, Table, frame_of
@@ -36,6 +39,8 @@ from zslbench.store.record import RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_USUAL = "nothing unusual"
 
 SHOW = ("published", "difference", "interval")
 """``published``: rows of published figures, if there are any of the method; ``difference``: ours minus
@@ -102,6 +107,13 @@ class _Group:
     dataset: str
     records: Mapping[int, RunRecord]
     """By seed, ascending."""
+    differs: Mapping[str, str]
+    """What the key says of it, by name."""
+
+    @property
+    def family(self) -> tuple[_Key, str]:
+        """The same for groups that nothing else sets apart."""
+        return self.key._replace(differs=""), self.dataset
 
 
 def _groups(records: Sequence[RunRecord]) -> list[_Group]:
@@ -116,9 +128,14 @@ def _groups(records: Sequence[RunRecord]) -> list[_Group]:
         key = _Key(method_label(one), one.info.selection, group, features, semantics, candidates, differs="")
         by_row.setdefault((key, one.info.dataset), []).append(one)
     return [
-        _Group(key._replace(differs=differs), dataset, {one.info.seed: one for one in same})
+        _Group(
+            key._replace(differs=differences_text(facts)),
+            dataset,
+            {one.info.seed: one for one in same},
+            facts,
+        )
         for (key, dataset), members in sorted(by_row.items(), key=lambda row: row[0])
-        for differs, same in distinct_runs(members)
+        for facts, same in runs_apart(members)
     ]
 
 
@@ -190,7 +207,8 @@ class _Comparison:
         for one in self.groups:
             rows.setdefault(one.key, {})[one.dataset] = one
         datasets = sorted({one.dataset for one in self.groups})
-        leading = ["method", "selection", "features", "semantics"]
+        leading = ["method", "selection"]
+        leading += [name for name, values in self._inputs(rows).items() if len(values) > 1]
         leading += ["candidates"] if any(key.candidates != TEST for key in rows) else []
         leading += ["differs in"] if any(key.differs for key in rows) else []
         columns = [Column(("", "", name), name, numeric=False) for name in leading]
@@ -208,11 +226,38 @@ class _Comparison:
         ordered = sorted(rows, key=place)
         lines = [row for key in ordered for row in self._rows(key, columns, rows[key])]
         spread = "half of the 95 % interval (Student's t)" if "interval" in self.show else "std"
-        title = f"Per-class accuracy in %, mean ± {spread} over seeds"
+        shared = [f"{name} {one}" for name, of in self._inputs(rows).items() if len(of) == 1 for one in of]
+        title = ", ".join([f"Per-class accuracy in %, mean ± {spread} over seeds", *shared])
         return Table(tuple(columns), tuple(lines), title, self._notes())
+
+    @staticmethod
+    def _inputs(rows: Iterable[_Key]) -> dict[str, set[str]]:
+        """What the rows were computed from. What all share needs no column."""
+        keys = list(rows)
+        return {name: {getattr(one, name) for one in keys} for name in ("features", "semantics")}
+
+    @cached_property
+    def _usual(self) -> dict[tuple[_Key, str], dict[str, str]]:
+        """What the rows that only their differences set apart have usually, by their key without these and
+        data set."""
+        families: dict[tuple[_Key, str], list[Mapping[str, str]]] = {}
+        for one in self.groups:
+            families.setdefault(one.family, []).append(one.differs)
+        return {family: usual_facts(members) for family, members in families.items()}
+
+    def _unusual(self, of: Iterable[_Group]) -> str:
+        """What sets the groups of a row apart, without what is usual; a note says what that is."""
+        found: dict[str, str] = {}
+        for one in of:
+            usual = self._usual[one.family]
+            found |= {name: text for name, text in one.differs.items() if usual.get(name) != text}
+            if one.differs and not found:
+                return _USUAL
+        return differences_text(found)
 
     def _rows(self, key: _Key, columns: Sequence[Column], of: Mapping[str, _Group]) -> list[Row]:
         values: dict[str, Any] = {**key.named(), "selection": selection_label(key.selection)}
+        values["differs in"] = self._unusual(of.values())
         for name, one in of.items():
             values[f"{name}_seeds"] = len(one.records)
             values |= {f"{name}_{metric.key}_mean": self._ours(one, metric) for metric in self.metrics}
@@ -244,4 +289,10 @@ class _Comparison:
         if any(one.second for one in rankings):
             lines.insert(0, "ranked among rows of one selection, features, semantics and candidates")
         lines += self.cells.notes()
+        lines += dict.fromkeys(
+            f"{one.key.method} on {one.dataset}, selection {one.key.selection}: {differences_text(usual)} "
+            "where a row does not say otherwise"
+            for one in self.groups
+            if (usual := self._usual[one.family])
+        )
         return (*lines, *trust_notes(self.records))

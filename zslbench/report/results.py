@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -270,22 +271,52 @@ def without_seed(record: RunRecord) -> dict[str, Any]:
 
 def distinct_runs(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecord]]]:
     """Runs that differ in their seed only, grouped, each group with what sets it apart from the others."""
-    groups: dict[tuple[tuple[str, str], ...], dict[int, RunRecord]] = {}
+    return [(differences_text(facts), group) for facts, group in runs_apart(records)]
+
+
+def differences_text(facts: Mapping[str, str]) -> str:
+    """What sets runs apart, in one line."""
+    return ", ".join(f"{name}={value}" for name, value in facts.items())
+
+
+def runs_apart(records: Sequence[RunRecord]) -> list[tuple[dict[str, str], list[RunRecord]]]:
+    """As :func:`distinct_runs`, with what sets a group apart by name. A setting that validation searched is
+    ``searched``, with more where that does not tell two groups apart."""
+    groups: dict[tuple[tuple[str, tuple[str, str]], ...], dict[int, RunRecord]] = {}
     for record in records:
         others = without_seed(record)
+        searched = others.get("search", {})
         # Settings are known without the name of their section: generator.lr.
-        flat = flatten(others | {"settings": {}}) | flatten(others.get("settings", {}))
-        facts = tuple(sorted((name, str(value)) for name, value in flat.items()))
-        groups.setdefault(facts, {})[record.info.seed] = record
+        flat = flatten(others | {"settings": {}, "search": {}}) | flatten(others.get("settings", {}))
+        values = dict.fromkeys(searched, "absent") | {name: str(value) for name, value in flat.items()}
+        facts = ((name, (value, str(searched.get(name, "")))) for name, value in values.items())
+        groups.setdefault(tuple(sorted(facts)), {})[record.info.seed] = record
     shared = set.intersection(*(set(facts) for facts in groups))
     apart = sorted({name for facts in groups for name, value in facts if (name, value) not in shared})
+    texts = {name: _texts([dict(facts).get(name, ("absent", "")) for facts in groups]) for name in apart}
     return [
-        (
-            ", ".join(f"{name}={shortened(dict(facts).get(name, 'absent'))}" for name in apart),
-            [group[seed] for seed in sorted(group)],
-        )
-        for facts, group in groups.items()
+        ({name: texts[name][place] for name in apart}, [group[seed] for seed in sorted(group)])
+        for place, group in enumerate(groups.values())
     ]
+
+
+def _texts(values: Sequence[tuple[str, str]]) -> list[str]:
+    """A text for each value with the values that were searched instead (empty: none); different pairs have
+    different texts."""
+    shown = ["searched" if grid else shortened(value) for value, grid in values]
+    if len(set(shown)) == len(set(values)):
+        return shown
+    return [f"searched in {grid} from {value}" if grid else shortened(value) for value, grid in values]
+
+
+def usual_facts(groups: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The facts that more of these groups of runs share than any other value of the same name."""
+    found = {}
+    for name in {name: None for group in groups for name in group}:
+        ranked = Counter(group.get(name, "absent") for group in groups).most_common(2)
+        if len(ranked) == 1 or ranked[0][1] > ranked[1][1]:
+            found[name] = ranked[0][0]
+    return found
 
 
 def shortened(value: str) -> str:
