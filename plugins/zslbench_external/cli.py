@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import SEED, data_root_option, format_option, note, options_of, store_option
+from zslbench.cli import SEED, data_root_option, format_option, note, options_of, remark, store_option
 
 if TYPE_CHECKING:
     from zslbench.store import RunRecord
@@ -59,14 +59,14 @@ def evaluate(files: tuple[Path, ...], fmt: str, **options: Any) -> None:
     result = evaluating(files, notify=note, **options)
     first = result.records[0]
     if result.found:
-        note(f"found in the store: {result.found} of {len(result.records)}")
+        remark(f"found in the store: {result.found} of {len(result.records)}")
     place = dataset_label(first.info.dataset, result.records)
     title = f"{method_label(first)} on {place}, external, %"
     machine = fmt in ("csv", "json")
     emit(runs_frame(result.records) if machine else seeds_table(result.records, title), fmt)
     for record in result.records:
         if text := _over_classes(record):
-            note(f"seed {record.info.seed}, 95 % over classes: {text}")
+            remark(f"seed {record.info.seed}, 95 % over classes: {text}")
     for text in trust_notes(result.records):
         note(text)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -167,14 +167,15 @@ def _tables(evaluation: Evaluation, aligned: Aligned) -> dict[str, pd.DataFrame]
     }
 
 
-def _require_own_place(content: RunContent, known: Any) -> None:
-    """Refuse a second run for one place in a table, of which only one could be shown."""
+def _require_own_place(content: RunContent, known: Iterable[RunRecord]) -> None:
+    """Refuse a second run for one place in a table: a row has one run for each seed."""
     info = content.info
     for record in known:
         if record.info.id != info.id and record.info.seed == info.seed and _same_row(record, info):
             raise SettingsError(
                 f"the store has '{info.method}' on {info.dataset} with seed {info.seed} already, with other "
-                f"scores or another source: give another seed or name, or remove {record.folder}"
+                "scores or another source: give another --seed or --name, or make room with "
+                f"'zslbench runs rm {record.info.id}'"
             )
 
 

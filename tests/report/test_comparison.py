@@ -265,3 +265,15 @@ def test_external_rows_are_never_ranked(record: Any) -> None:
     shown = comparison_table(runs)
     assert "external" in [text for text in texts(shown, "", "", "selection") if text]
     assert any(note.startswith("external:") for note in shown.notes)
+
+
+def test_other_scores_of_one_external_name_and_seed_never_replace_each_other(record: Any) -> None:
+    def external(seed: int, digest: str, h: float) -> Any:
+        scores = {"source": None, "gzsl": {"form": "scores", "sha256": digest * 64}}
+        return record(method="theirs", seed=seed, selection="external", h=h, identity={"external": scores})
+
+    alike = comparison_frame([external(0, "a", 0.5), external(1, "b", 0.7)])
+    assert (alike["seeds"].tolist(), alike["H_mean"].tolist()) == ([2], [pytest.approx(60)])
+    unlike = comparison_frame([external(0, "a", 0.5), external(0, "b", 0.7)])
+    assert sorted(unlike["H_mean"]) == pytest.approx([50, 70])
+    assert any("external.gzsl.sha256=bbbbbbbb" in text for text in unlike["differs in"])

@@ -279,18 +279,24 @@ def differences_text(facts: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in facts.items())
 
 
+_Facts = tuple[tuple[str, tuple[str, str]], ...]
+
+
 def runs_apart(records: Sequence[RunRecord]) -> list[tuple[dict[str, str], list[RunRecord]]]:
     """As :func:`distinct_runs`, with what sets a group apart by name. A setting that validation searched is
-    ``searched``, with more where that does not tell two groups apart."""
-    groups: dict[tuple[tuple[str, tuple[str, str]], ...], dict[int, RunRecord]] = {}
+    ``searched``, with more where that does not tell two groups apart. Other scores of an external run with
+    the same seed, as an import may bring, are a group of their own."""
+    groups: dict[_Facts, dict[int, RunRecord]] = {}
     for record in records:
         others = without_seed(record)
         searched = others.get("search", {})
         # Settings are known without the name of their section: generator.lr.
         flat = flatten(others | {"settings": {}, "search": {}}) | flatten(others.get("settings", {}))
         values = dict.fromkeys(searched, "absent") | {name: str(value) for name, value in flat.items()}
-        facts = ((name, (value, str(searched.get(name, "")))) for name, value in values.items())
-        groups.setdefault(tuple(sorted(facts)), {})[record.info.seed] = record
+        if record.info.seed in groups.get(facts := _facts(values, searched), {}):
+            scores = flatten({EXTERNAL: record.info.identity.get(EXTERNAL, {})})
+            facts = _facts(values | {name: str(value) for name, value in scores.items()}, searched)
+        groups.setdefault(facts, {})[record.info.seed] = record
     shared = set.intersection(*(set(facts) for facts in groups))
     apart = sorted({name for facts in groups for name, value in facts if (name, value) not in shared})
     texts = {name: _texts([dict(facts).get(name, ("absent", "")) for facts in groups]) for name in apart}
@@ -298,6 +304,10 @@ def runs_apart(records: Sequence[RunRecord]) -> list[tuple[dict[str, str], list[
         ({name: texts[name][place] for name in apart}, [group[seed] for seed in sorted(group)])
         for place, group in enumerate(groups.values())
     ]
+
+
+def _facts(values: Mapping[str, str], searched: Mapping[str, Any]) -> _Facts:
+    return tuple(sorted((name, (value, str(searched.get(name, "")))) for name, value in values.items()))
 
 
 def _texts(values: Sequence[tuple[str, str]]) -> list[str]:
