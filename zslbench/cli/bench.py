@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zslbench.cli.completion import complete_suites
 from zslbench.cli.options import SEEDS, SELECTIONS, format_option, note, options_of, running_options
 from zslbench.errors import ZslbenchError
 from zslbench.output import echo
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("suite")
+@click.argument("suite", shell_complete=complete_suites)
 @click.option("--method", "methods", multiple=True, help="Run only this method or line; repeatable.")
 @click.option("--dataset", "datasets", multiple=True, help="Run only this data set; repeatable.")
 @click.option("--seeds", type=SEEDS, help="Run only the first N of the suite's seeds.")
@@ -64,7 +65,7 @@ def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any)
 
 
 @click.command()
-@click.argument("name", required=False, metavar="[SUITE]")
+@click.argument("name", required=False, metavar="[SUITE]", shell_complete=complete_suites)
 @format_option
 def suites(name: str | None, fmt: str) -> None:
     """List the packaged suites, or the lines of SUITE (a name, or the path of a TOML file)."""

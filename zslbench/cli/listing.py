@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 
+from zslbench.cli.completion import complete_methods
 from zslbench.cli.options import data_root_option, format_option, note
 from zslbench.errors import PluginError
 from zslbench.output import echo, write
@@ -23,7 +24,7 @@ Row = dict[str, Any]
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_methods)
 @format_option
 def methods(name: str | None, fmt: str) -> None:
     """List methods, or show the composition, settings, presets, readings and variants of the method NAME."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from zslbench.cli.completion import complete_datasets, complete_methods
 from zslbench.cli.options import (
     SEED,
     SEEDS,
@@ -26,8 +27,13 @@ SIDE_BY_SIDE = 13
 
 
 @click.command()
-@click.argument("method", required=False)
-@click.option("--dataset", required=True, help="Data set; zslbench datasets lists them.")
+@click.argument("method", required=False, shell_complete=complete_methods)
+@click.option(
+    "--dataset",
+    required=True,
+    shell_complete=complete_datasets,
+    help="Data set; zslbench datasets lists them.",
+)
 @click.option("--variant", help="One of the method's variants.")
 @click.option("--embedding", help="Embedding of a custom composition.")
 @click.option("--generator", help="Generator of a custom composition, if needed.")
@@ -82,12 +88,13 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
 
 
 @click.command()
-@click.argument("method", default="sc-egg")
+@click.argument("method", default="sc-egg", shell_complete=complete_methods)
 @click.option(
     "--dataset",
     "datasets",
     multiple=True,
     default=ABLATION_DATASETS,
+    shell_complete=complete_datasets,
     show_default=True,
     help="Data set; repeatable.",
 )

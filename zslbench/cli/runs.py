@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zslbench.cli.completion import complete_datasets, complete_methods
 from zslbench.cli.main import EVERYWHERE
 from zslbench.cli.options import STORED_SELECTIONS, format_option, note, remark, store_option
 from zslbench.data.locations import dataset_key
@@ -57,8 +58,20 @@ def filter_options(command: Any) -> Any:
             help="Only runs with KEY=VALUE, !=, <, <=, >, >= or ~ (contains), e.g. 'H>50', variant=none or "
             "'date>=2026-11-01'; repeatable.",
         ),
-        click.option("--method", expose_value=False, callback=named("method"), help="Only this method."),
-        click.option("--dataset", expose_value=False, callback=named("dataset"), help="Only this data set."),
+        click.option(
+            "--method",
+            expose_value=False,
+            callback=named("method"),
+            shell_complete=complete_methods,
+            help="Only this method.",
+        ),
+        click.option(
+            "--dataset",
+            expose_value=False,
+            callback=named("dataset"),
+            shell_complete=complete_datasets,
+            help="Only this data set.",
+        ),
         click.option(
             "--select",
             type=STORED_SELECTIONS,

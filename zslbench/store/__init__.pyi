@@ -9,6 +9,7 @@ from .files import (
     write_atomically as write_atomically,
 )
 from .identity import canonical as canonical, run_id as run_id
+from .mounts import lock_warning as lock_warning
 from .names import (
     checked_name as checked_name,
     name_fault as name_fault,
