@@ -90,6 +90,14 @@ class Store:
         which also checks what is in it."""
         return bool(_ID.fullmatch(run)) and (self._generations.is_whole(run) or self.find(run) is not None)
 
+    def ids(self) -> frozenset[str]:
+        """Ids of finished runs, damaged ones included."""
+        return frozenset(self._names())
+
+    def begun(self) -> frozenset[str]:
+        """Ids of unfinished runs, some of which may have ended a moment ago."""
+        return frozenset(self._workspaces.names())
+
     def records(self) -> list[RunRecord]:
         """Every finished run by time of finishing, then id; with a warning for each damaged one."""
         found = [self._look_up(name) for name in self._names()]

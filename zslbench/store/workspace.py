@@ -2,8 +2,9 @@
 
 A workspace, ``<store>/unfinished/<run>/``, has a run's checkpoints. It belongs to the process that holds the
 lock on ``<run>.lock`` next to it; the kernel releases the lock of a killed process. A lock file is opened,
-locked or removed only by a process that holds ``.mutex`` (for microseconds). Otherwise one process could lock
-a file that another has just removed, while a third locks the new file of that name.
+locked or removed only by a process that holds ``.mutex-<n>`` (for microseconds), where n follows from the
+run's id. Otherwise one process could lock a file that another has just removed, while a third locks the new
+file of that name.
 
 A scratch folder, ``<store>/tmp/<run>.<host>.<random>/``, belongs to the process that holds the lock on the
 file of the same name with ``.lock`` added. The lock is taken before the folder is made, so a folder whose
@@ -14,11 +15,13 @@ another machine is dead only if, in addition, nothing in it changed for a day.
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import re
 import secrets
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +35,8 @@ from zslbench.store.parsing import parse_json
 INFO_FILE = "info.json"
 _PATIENCE = 10.0
 """Seconds to wait for the mutex, in case its holder was stopped (Ctrl-Z) at that moment."""
+_MUTEXES = 64
+"""With a single one hundreds of processes would wait for each other."""
 _DAY = 24 * 3600.0
 
 
@@ -59,7 +64,7 @@ class Workspaces:
         """Hold the run's workspace, which need not exist yet. None: another process holds it."""
         lock = FileLock(self._lock(run), thread_local=False)
         try:
-            with self._mutex():
+            with self._mutex(run):
                 lock.acquire(timeout=0)
         except Timeout:
             return None
@@ -71,7 +76,7 @@ class Workspaces:
         if remove:
             shutil.rmtree(folder, ignore_errors=True)
         try:
-            with contextlib.suppress(OSError), self._mutex():
+            with contextlib.suppress(OSError), self._mutex(run):
                 if not folder.exists():
                     self._lock(run).unlink(missing_ok=True)
         finally:
@@ -85,7 +90,8 @@ class Workspaces:
         """Runs that have a folder or a lock file."""
         if not self.parent.is_dir():
             return []
-        return sorted({path.name.removesuffix(".lock") for path in self.parent.glob("[!.]*")})
+        found = os.listdir(self.parent)  # noqa: PTH208
+        return sorted({one.removesuffix(".lock") for one in found if not one.startswith(".")})
 
     def needed_for(self, run: str) -> list[str]:
         """Runs that may resume from the workspace: its own run, and those trained together with it."""
@@ -98,7 +104,7 @@ class Workspaces:
         """Move the workspace into the folder ``target``, unless a process holds it."""
         with (
             contextlib.suppress(Timeout, FileNotFoundError),
-            self._mutex(),
+            self._mutex(run),
             FileLock(self._lock(run), thread_local=False, timeout=0),
         ):
             self._lock(run).unlink()
@@ -117,15 +123,16 @@ class Workspaces:
             return False
         try:
             # Within the mutex: a process that begins the run now must not take this check for a computation.
-            with self._mutex(), FileLock(self._lock(run), thread_local=False, timeout=0):
+            with self._mutex(run), FileLock(self._lock(run), thread_local=False, timeout=0):
                 return False
         except Timeout as error:
             return error.lock_file == str(self._lock(run))
         except OSError:  # A store that this user may only read.
             return False
 
-    def _mutex(self) -> FileLock:
-        return FileLock(self.parent / ".mutex", thread_local=False, timeout=_PATIENCE, poll_interval=0.005)
+    def _mutex(self, run: str) -> FileLock:
+        place = zlib.crc32(run.encode()) % _MUTEXES
+        return FileLock(self.parent / f".mutex-{place}", thread_local=False, timeout=_PATIENCE)
 
     def _lock(self, run: str) -> Path:
         return self.parent / f"{run}.lock"

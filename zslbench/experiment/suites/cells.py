@@ -80,6 +80,12 @@ class Ledger:
             return None
         return found
 
+    def ids(self) -> frozenset[str]:
+        """The cells that have a record."""
+        with contextlib.suppress(OSError):
+            return frozenset(one.removesuffix(".json") for one in os.listdir(self.folder))  # noqa: PTH208
+        return frozenset()
+
     def write(self, cell: str, record: CellRecord) -> None:
         """Replace the record of a cell."""
         when = record.when or datetime.now(UTC).isoformat(timespec="seconds")

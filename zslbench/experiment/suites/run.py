@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zslbench.errors import DataError, Interrupted, MissingData, SettingsError, ZslbenchError
 from zslbench.experiment.datasets import DatasetCache
@@ -156,6 +156,8 @@ class Bench:
         self._datasets = datasets or DatasetCache(options.data_root, display.say, options.store_check)
         self._ledger = Ledger(self.store)
         self._costs = Costs(self.store, self.mode)
+        self._listed: dict[str, frozenset[str]] = {}
+        """What the store has; empty: it was not listed."""
         self._identities: dict[tuple[Cell, int], _Planned] = {}
         self._ended: dict[Cell, JobResult] = {}
         """Cells that were computed together with an earlier one."""
@@ -178,6 +180,12 @@ class Bench:
     def plan(self) -> None:
         """Decide what is to be done about each cell. Reads the data sets, one after the other."""
         self._form_groups()
+        if self._group is None:  # three listings instead of thousands of questions
+            self._listed = {
+                "runs": self.store.ids(),
+                "begun": self.store.begun(),
+                "cells": self._ledger.ids(),
+            }
         faults: dict[int, Exception] = {}
         for cell in self.cells:
             if cell.resolved is not None:
@@ -193,8 +201,9 @@ class Bench:
             if cell.resolved is not None and not cell.group:
                 same = lift_key(cell.recipe) if self.across_lines else cell.line.label
                 families.setdefault((cell.dataset, cell.selection.mode, same), []).append(cell)
+        place_of = {line.label: place for place, line in enumerate(self.resolved.lines)}
         for family in families.values():
-            family.sort(key=lambda cell: self.resolved.lines.index(cell.line))  # each line seed by seed
+            family.sort(key=lambda cell: place_of[cell.line.label])  # each line seed by seed
             size = replicas_for(self.options.replicas, len(family), family[0].recipe, self.mode)
             for place, cell in enumerate(family):
                 start = place - place % size
@@ -208,7 +217,7 @@ class Bench:
             planned = self._planned(cell)
         except Exception as error:
             faults[recipe] = error
-            if (record := self._recorded(self._ledger.find(cell.id))) is not None:
+            if (record := self._recorded(self._known(cell))) is not None:
                 cell.status, cell.run = "found", record.info.id
                 cell.reason = "its data set is not on this machine to compare with"
             else:
@@ -218,16 +227,17 @@ class Bench:
         cell.run, cell.data = planned.run(cell.seed), planned.data
         if self.force:
             return
-        if self.store.has(cell.run):  # without the ledger: there may be thousands
+        if self._may_have("runs", cell.run) and self.store.has(cell.run):
             cell.status = "found"
             return
-        known = self._ledger.find(cell.id)
+        begun = self._may_have("begun", cell.run)
+        known = self._known(cell)
         record = self._recorded(known)
         if record is not None and same_figures(record.info.identity, {**planned.identity, "seed": cell.seed}):
             cell.status, cell.run = "found", record.info.id
-        elif self.store.is_running(cell.run):
+        elif begun and self.store.is_running(cell.run):
             cell.status, cell.reason = "running elsewhere", "another process is computing it"
-        elif self.store.has_begun(cell.run):
+        elif begun and self.store.has_begun(cell.run):
             cell.status = "to resume"
             if self.only_missing:
                 cell.status, cell.reason = "interrupted", "it was started before; --only-missing skips it"
@@ -241,6 +251,13 @@ class Bench:
             identity = self._job(cell).identity()
             self._identities[key] = _Planned(identity, run_ids(identity), run_id(identity["data"]))
         return self._identities[key]
+
+    def _may_have(self, what: Literal["runs", "begun", "cells"], name: str) -> bool:
+        return not self._listed or name in self._listed[what]
+
+    def _known(self, cell: Cell) -> CellRecord | None:
+        """What the ledger has of a cell."""
+        return self._ledger.find(cell.id) if self._may_have("cells", cell.id) else None
 
     def _recorded(self, known: CellRecord | None) -> RunRecord | None:
         """The finished run that the ledger has of a cell."""
