@@ -3,14 +3,17 @@
     python -m benchmarks.real SUITE --data-root FOLDER [--store DIRECTORY] [--workers 2] [--only-write]
 
 SUITE is real_features, real_generative, real_embedding or real_finetuned. Finished runs are reused; with
-``--only-write`` nothing is computed.
+``--only-write`` nothing is computed. The figures are kept beside the page, as JSON: rows whose runs are not
+in the store stay as they were, and each row has the revision that computed it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -46,60 +49,74 @@ def text(values: Collection[Any]) -> str:
     return f"{statistics.fmean(numbers):.1f}{spread}"
 
 
-def row(label: str, selection: str, records: Mapping[int, RunRecord]) -> dict[str, Any]:
-    """A line of the table."""
-    metrics = [one.metrics for one in records.values()]
+def row(label: str, selection: str, records: Sequence[RunRecord]) -> dict[str, Any]:
+    """A line of the table, and what the page says of its runs."""
+    metrics = [one.metrics for one in records]
     epochs = [one.get("h_epoch", one.get("epochs")) for one in metrics]
+    minutes = [float(one.environment["seconds"]) / 60 for one in records]
+
+    def distinct(value: Callable[[Mapping[str, Any]], Any]) -> str:
+        return ", ".join(dict.fromkeys(str(value(one.environment)) for one in records))
+
     return {
-        "method": label + trust_mark(records.values()),
+        "method": label + trust_mark(records),
         "selection": selection_label(selection),
         "seeds": len(records),
         **{name: text([one.get(key) for one in metrics]) for key, name in FIGURES.items()},
         "epochs": ", ".join("–" if one is None else str(one) for one in epochs),
-        "minutes": f"{statistics.median(one.environment['seconds'] for one in records.values()) / 60:.1f}",
+        "minutes": f"{statistics.median(minutes):.1f}",
+        "revision": distinct(lambda one: one["git"]["revision"][:7]),
+        "hours": sum(minutes) / 60,
+        "hardware": distinct(
+            lambda one: (
+                f"{one['device']}, {one['cpu_count']} cores, torch {one['packages']['torch']} on "
+                f"{one['execution']['threads']}, no GPU; Python {one['python']}"
+            )
+        ),
+        "notes": list(mark_notes(records)),
     }
 
 
-def blocks(outcome: SuiteOutcome) -> list[str]:
-    """Tables of the data sets, and what they rest on."""
-    found = []
+def tables(outcome: SuiteOutcome, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """By data set what it is and its rows, in the order of the suite; those without runs as they were."""
+    found = {}
     for dataset in outcome.datasets:
-        rows = [
-            row(line.label, selection, entry.records)
-            for line in outcome.lines
-            for selection in outcome.selections
-            if (entry := outcome.entries[line.label, dataset, selection]).records
-        ]
-        records = [one for one in outcome.records if one.info.dataset.lower() == dataset.lower()]
-        if not rows:
-            continue
-        data = records[0].data
-        found += [
-            f"## {dataset}",
-            f"{data['images']:,} images of {data['classes']} classes, {data['unseen_classes']} of them "
-            f"unseen; features {data['features']}, semantics {data['semantics']}.",
-            render(rows, "markdown"),
-        ]
-    records = list(outcome.records)
+        before = kept.get(dataset, {"about": "", "rows": {}})
+        about, rows = before["about"], {}
+        for line, selection in product(outcome.lines, outcome.selections):
+            key = f"{line.label}, {selection}"
+            if records := list(outcome.entries[line.label, dataset, selection].records.values()):
+                rows[key] = row(line.label, selection, records)
+                data = records[0].data
+                about = (
+                    f"{data['images']:,} images of {data['classes']} classes, {data['unseen_classes']} of "
+                    f"them unseen; features {data['features']}, semantics {data['semantics']}."
+                )
+            elif key in before["rows"]:
+                rows[key] = before["rows"][key]
+        if rows:
+            found[dataset] = {"about": about, "rows": rows}
+    return found
 
-    def distinct(*keys: str) -> str:
-        values = []
-        for one in records:
-            value: Any = one.environment
-            for key in keys:
-                value = value[key]
-            values.append(str(value))
-        return ", ".join(dict.fromkeys(values))
 
-    hours = sum(float(one.environment["seconds"]) for one in records) / 3600
-    revisions = ", ".join(dict.fromkeys(one.environment["git"]["revision"][:7] for one in records))
+def blocks(found: Mapping[str, Any]) -> list[str]:
+    """The page's text."""
+    rows = [one for dataset in found.values() for one in dataset["rows"].values()]
+    hidden = ("hours", "hardware", "notes")
+    text = [LEGEND]
+    for name, dataset in found.items():
+        shown = [
+            {key: value for key, value in one.items() if key not in hidden}
+            for one in dataset["rows"].values()
+        ]
+        text += [f"## {name}", dataset["about"], render(shown, "markdown")]
+    notes = dict.fromkeys(note for one in rows for note in one["notes"])
+    hardware = "; ".join(dict.fromkeys(one["hardware"] for one in rows))
+    runs, hours = (sum(one[name] for one in rows) for name in ("seeds", "hours"))
     return [
-        LEGEND,
-        *found,
-        *(f"{one}." for one in mark_notes(records)),
-        f"{len(records)} runs, {hours:.1f} hours altogether, revision {revisions}. Hardware: "
-        f"{distinct('device')}, {distinct('cpu_count')} cores, torch on {distinct('execution', 'threads')}, "
-        f"no GPU; Python {distinct('python')}, torch {distinct('packages', 'torch')}.",
+        *text,
+        *(f"{one}." for one in notes),
+        f"{runs} runs, {hours:.1f} hours altogether. Hardware: {hardware}.",
     ]
 
 
@@ -119,12 +136,15 @@ def main() -> None:
         outcome = suite_outcome(find_suite(file), store, registry(), data_root=given.data_root)
     else:
         outcome = zslbench.bench(file, workers=given.workers, **options)
+    kept = RESULTS / f"{given.suite}.json"
+    found = tables(outcome, json.loads(kept.read_text("utf-8")) if kept.exists() else {})
+    kept.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
     write_page(
         RESULTS / f"{given.suite}.md",
         outcome.title,
         f"Regenerate with `python -m benchmarks.real {given.suite} --data-root FOLDER`. Real data. What the "
         f"figures say: [the methods' pages](../../docs/{PAGES.get(given.suite, 'methods')}.md).",
-        *blocks(outcome),
+        *blocks(found),
     )
 
 
