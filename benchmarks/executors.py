@@ -5,8 +5,8 @@ benchmarks/results/executors.md.
 
 ``pool``: the same runs in this process's loop, in a pool of one worker and in one of two. ``slurm``: the same
 through SLURM, where it runs. ``store``: suites of runs of 10 ms, computed by forked workers on one store, of
-which some are killed; each run must be there, whole, and computed once. Parts that are not measured keep the
-figures of the last time.
+which some are killed; each run must be there, whole, and computed once. Parts that are not measured keep
+their earlier figures.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ WAYS = {
         "the same, 2 runs to a task": (2, ["--executor", "slurm", "--slurm", "groups_per_task=2"]),
     },
 }
-"""How many runs are computed at once, and the options."""
+"""How many runs are computed at once, and the command's options."""
 
 
 def suite_rows(
@@ -292,8 +292,8 @@ def blocks(found: Mapping[str, list[dict[str, Any]]]) -> list[str]:
             "Runs that wait and then fit a closed form on `toy`; the whole command, from its start to its "
             "table, with one thread. The extra time is that of starting workers, each of which imports torch "
             "and reads the data set, of SLURM's scheduler between two tasks, and of learning that they have "
-            "finished; it does not grow with the length of a run. Short runs are better off with several to "
-            "a task.",
+            "finished; it does not grow with the length of a run. Short runs are better computed several "
+            "to a task.",
             markdown(rows),
         ]
     if rows := found.get("store"):

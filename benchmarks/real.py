@@ -50,7 +50,7 @@ def text(values: Collection[Any]) -> str:
 
 
 def row(label: str, selection: str, records: Sequence[RunRecord]) -> dict[str, Any]:
-    """A line of the table, and what the page says of its runs."""
+    """A row of the table, and what the page says about its runs."""
     metrics = [one.metrics for one in records]
     epochs = [one.get("h_epoch", one.get("epochs")) for one in metrics]
     minutes = [float(one.environment["seconds"]) / 60 for one in records]
@@ -78,7 +78,7 @@ def row(label: str, selection: str, records: Sequence[RunRecord]) -> dict[str, A
 
 
 def tables(outcome: SuiteOutcome, kept: Mapping[str, Any]) -> dict[str, Any]:
-    """By data set what it is and its rows, in the order of the suite; those without runs as they were."""
+    """The description and rows of each data set, in the suite's order; rows without runs stay as before."""
     found = {}
     for dataset in outcome.datasets:
         before = kept.get(dataset, {"about": "", "rows": {}})

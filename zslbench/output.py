@@ -17,11 +17,11 @@ _JOINERS = "\u200c\u200d"
 
 
 QUIET = "zslbench.quiet"
-"""Set in the ``meta`` of click's contexts by ``--quiet``."""
+"""The key that ``--quiet`` sets in the ``meta`` of click's context."""
 
 
 def quiet() -> bool:
-    """Whether the command in progress shows no progress and no remarks (``--quiet``)."""
+    """Whether the current command was given ``--quiet``: it shows only results, warnings and errors."""
     context = click.get_current_context(silent=True)
     return context is not None and QUIET in context.meta
 

@@ -1,4 +1,4 @@
-"""What zslbench finds on this machine, and what is wrong with it: ``zslbench doctor``."""
+"""``zslbench doctor``: checks the installation on this machine and says how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def zslbench_commands() -> Iterator[Command]:
     yield Command(
         name="doctor",
         target="zslbench_doctor.cli:doctor",
-        summary="Examine the installation, GPU, data, store and plugins, for a bug report.",
+        summary="Check the installation, GPUs, data, store and plugins.",
     )

@@ -1,4 +1,4 @@
-"""What is examined. Nothing is created outside an existing store, and nothing here ends with an exception."""
+"""The checks. They create nothing outside an existing store; one that fails is reported as a fault."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from zslbench import __version__
 from zslbench.errors import ZslbenchError
 from zslbench.plugin import one_line
 
-_FOR_DEVELOPERS = ("dev", "docs", "tests")
-LITTLE = 1 << 30
-"""Fewer free bytes on the store's disk are a fault."""
+_DEVELOPER_EXTRAS = ("dev", "docs", "tests")
+ENOUGH_SPACE = 1 << 30
+"""Free bytes on the store's disk; less is a fault."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was examined."""
+    """The result of one check."""
 
     about: str
+    """The part that was checked, such as ``store``."""
     name: str
     value: str
     fault: str = ""
-    """What is wrong; empty: nothing."""
+    """What is wrong; empty if nothing is."""
     advice: str = ""
     """What to do about it."""
 
 
 def examine(data_root: Path | None, store: Path | None) -> list[Finding]:
-    """All findings; a part that cannot be examined is a fault."""
+    """Check everything; a part that cannot be checked is a fault."""
     parts: dict[str, Callable[[], Iterator[Finding]]] = {
         "versions": _versions,
         "torch": _torch,
@@ -50,10 +51,10 @@ def examine(data_root: Path | None, store: Path | None) -> list[Finding]:
         try:
             found.extend(part())
         except ZslbenchError as error:
-            found.append(Finding(about, about, "cannot be examined", str(error)))
+            found.append(Finding(about, about, "cannot be checked", str(error)))
         except Exception as error:
-            advice = "report this with the rest of the output"
-            found.append(Finding(about, about, "cannot be examined", one_line(error), advice))
+            advice = "report this, with the rest of the output"
+            found.append(Finding(about, about, "cannot be checked", one_line(error), advice))
     return found
 
 
@@ -74,7 +75,9 @@ def _versions() -> Iterator[Finding]:
             found = version(name)
         except PackageNotFoundError:
             if needed:
-                yield Finding("versions", name, "missing", "is not installed", f"pip install '{requirement}'")
+                yield Finding(
+                    "versions", name, "missing", "it is not installed", f"pip install '{requirement}'"
+                )
             continue
         fault = advice = ""
         if not requirement.specifier.contains(found, prereleases=True):
@@ -84,9 +87,10 @@ def _versions() -> Iterator[Finding]:
 
 
 def _requirements() -> dict[str, tuple[Requirement, bool]]:
-    """The packages of zslbench and of its extras for users, and whether it cannot do without."""
+    """By name, the packages that zslbench and its extras for users require, and whether it needs each of them
+    without extras."""
     about = metadata("zslbench")
-    extras = [one for one in about.get_all("Provides-Extra") or () if one not in _FOR_DEVELOPERS]
+    extras = [one for one in about.get_all("Provides-Extra") or () if one not in _DEVELOPER_EXTRAS]
     found: dict[str, tuple[Requirement, bool]] = {}
     for one in map(Requirement, about.get_all("Requires-Dist") or ()):
         needed = one.marker is None or one.marker.evaluate({"extra": ""})
@@ -105,7 +109,7 @@ def _torch() -> Iterator[Finding]:
     if not count:
         fault = advice = ""
         if shutil.which("nvidia-smi"):
-            fault = "torch finds no GPU, but this machine has NVIDIA's driver"
+            fault = "torch finds no GPU, but this machine has an NVIDIA driver"
             advice = "check nvidia-smi and CUDA_VISIBLE_DEVICES, and install a CUDA build of torch"
             advice += "" if torch.version.cuda else " (pytorch.org has the command)"
         yield Finding("torch", "GPUs", "none", fault, advice)
@@ -119,7 +123,7 @@ def _torch() -> Iterator[Finding]:
         value = (
             f"{facts.name}, {facts.total_memory / 1e9:.0f} GB, compute capability {facts.major}.{facts.minor}"
         )
-        advice = "update the driver, or install a torch that was built for this GPU" if fault else ""
+        advice = "update the driver, or install a build of torch that supports this GPU" if fault else ""
         yield Finding("torch", f"cuda:{number}", value, fault, advice)
 
 
@@ -129,15 +133,21 @@ def _data(option: Path | None) -> Iterator[Finding]:
     root = data_root(option)
     fault = ""
     if not root.is_dir() and (option or os.environ.get("ZSLBENCH_DATA")):
-        fault = "there is no such folder"
-    yield Finding("data", "root", str(root), fault, "correct --data-root or ZSLBENCH_DATA" if fault else "")
+        fault = "it does not exist"
+    yield Finding(
+        "data",
+        "root",
+        str(root),
+        fault,
+        "correct --data-root or ZSLBENCH_DATA, or create the folder" if fault else "",
+    )
     found = dataset_folders(root)
     yield Finding("data", "data sets", ", ".join(found) or "none; zslbench data get NAME downloads one")
     for text in misnamed_folders(root):
         yield Finding("data", "folder", "left out", text, "rename it")
 
 
-class _Warnings(logging.Handler):
+class _CollectedWarnings(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.texts: list[str] = []
@@ -150,27 +160,31 @@ def _store(option: Path | None) -> Iterator[Finding]:
     from zslbench.store import Store, lock_warning
 
     store = Store.default(option)
-    there = next(one for one in (store.root, *store.root.parents) if one.exists())
-    yield Finding("store", "folder", f"{store.root}{'' if there == store.root else ' (not made yet)'}")
+    existing = next(one for one in (store.root, *store.root.parents) if one.exists())
+    yield Finding("store", "folder", f"{store.root}{'' if existing == store.root else ' (not created yet)'}")
     fault = ""
     try:
         if store.root.is_dir():
             with store.incoming() as own:
                 (own / "trial").write_bytes(bytes(1 << 16))
                 (own / "trial").rename(own / "renamed")
-        elif not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            fault = f"{there} is not a folder that you may write to"
+        elif not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+            fault = f"{existing} is not a folder that you may write to"
     except (OSError, ZslbenchError) as error:
         fault = str(error)
     advice = "fix the permissions, or choose another folder with --store or ZSLBENCH_STORE" if fault else ""
     yield Finding("store", "writable", "no" if fault else "yes", fault, advice)
-    free = shutil.disk_usage(there).free
-    fault = "little space is left" if free < LITTLE else ""
-    advice = "free some, or choose another folder; zslbench runs rm removes runs" if fault else ""
+    free = shutil.disk_usage(existing).free
+    fault = "little space is left" if free < ENOUGH_SPACE else ""
+    advice = (
+        "free some space (zslbench runs rm removes runs), or choose another folder with --store"
+        if fault
+        else ""
+    )
     yield Finding("store", "free space", f"{free / 1e9:.1f} GB", fault, advice)
     fault = lock_warning(store.root)
     yield Finding("store", "locks", "not seen by other machines" if fault else "ok", fault)
-    logger, caught = logging.getLogger("zslbench"), _Warnings()
+    logger, caught = logging.getLogger("zslbench"), _CollectedWarnings()
     logger.addHandler(caught)
     try:
         runs = store.records() if store.root.is_dir() else []
@@ -196,6 +210,6 @@ def _plugins() -> Iterator[Finding]:
         if fault or name:
             yield Finding("plugins", one.name, name or one.module, fault, advice)
     own = sum(one.distribution in ("", "zslbench") and one not in known.broken for one in known.plugins)
-    yield Finding("plugins", "of zslbench", f"{own} work")
+    yield Finding("plugins", "part of zslbench", f"{own} work")
     for name in sorted(one for one in os.environ if one.startswith("ZSLBENCH_")):
         yield Finding("environment", name, "set")

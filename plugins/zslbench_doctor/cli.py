@@ -1,4 +1,4 @@
-"""``zslbench doctor``: everything that a bug report needs, and what to do about each fault."""
+"""``zslbench doctor``: prints what a bug report needs, and what to do about each fault."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from zslbench.output import echo
 @store_option
 @format_option
 def doctor(data_root: Path | None, store: Path | None, fmt: str) -> None:
-    """Examine versions, torch, GPUs, data root, store and plugins.
+    """Check versions, torch, GPUs, data root, store and plugins, and say how to fix what is wrong.
 
-    The exit code is 1 if something is wrong; each fault says what to do. The home folder is shown as ~, and
-    of environment variables only the names, so that the output can be pasted into a bug report.
+    The exit code is 1 if there is a fault. The output can be pasted into a bug report: the home folder is
+    shown as ~, and environment variables by name only.
     """
     from zslbench.report import emit
     from zslbench_doctor.checks import examine, without_home

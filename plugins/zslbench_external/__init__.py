@@ -1,4 +1,4 @@
-"""Evaluates scores or predicted classes that were made elsewhere, and keeps them as a run marked external."""
+"""Evaluates scores or predicted classes that were made elsewhere, and stores runs marked external."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ def zslbench_commands() -> Iterator[Command]:
     yield Command(
         name="evaluate",
         target="zslbench_external.cli:evaluate",
-        summary="Evaluate scores or predictions made elsewhere: figures, and a row in tables.",
+        summary="Evaluate scores or predictions that other code made.",
         function="zslbench_external.evaluate:evaluate",
     )

@@ -1,8 +1,8 @@
-"""Puts answers into the order of a data set's test images and classes, and checks that nothing is amiss.
+"""Puts answers into the order of a data set's test images and classes, and checks that they fit.
 
-The evaluator takes scores over the seen classes and the candidates, ascending, of the test_seen images and
-then the test_unseen ones, in the order of the split. Answers name their images and classes in any order, or
-name none and follow this one.
+The evaluator takes scores over the seen classes and the candidates, ascending, for the test_seen images and
+then the test_unseen ones, in the order of the split. Answers may name their images and classes in any order;
+if they name none, they must be in this one.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from zslbench_external.answers import NO_CLASS, Answers
 
 @dataclass(frozen=True)
 class Aligned:
-    """Scores in the evaluator's order, of each task that there are answers for."""
+    """Scores in the evaluator's order, for each task that has answers."""
 
     scores: Mapping[str, np.ndarray]
     """By task, ``gzsl`` (n, classes) and ``czsl`` (m, unseen)."""
     labels_only: frozenset[str]
-    """Tasks of which only predicted classes are known: their scores are 1 for the prediction, otherwise 0."""
+    """Tasks with predicted classes only: their scores are 1 for the prediction and 0 otherwise."""
     notes: tuple[str, ...] = ()
 
 
@@ -51,11 +51,11 @@ class Target:
         """The answers in the evaluator's order.
 
         Args:
-            restrict: whether CZSL, without scores of its own, follows from those of GZSL.
+            restrict: whether CZSL, without scores of its own, takes those of GZSL over the unseen classes.
 
         Raises:
-            DataError: classes or images are missing, repeated, unknown or of another split; true classes are
-                others than the data set's; or scores are NaN or infinite.
+            DataError: classes or images are missing, repeated, unknown or of another split; true classes
+                differ from the data set's; or scores are NaN or infinite.
         """
         return _Alignment(self, answers).result(restrict)
 
@@ -66,7 +66,7 @@ class Target:
 
     @cached_property
     def files(self) -> dict[str, int]:
-        """Rows by name of file; empty: the data set does not name its images."""
+        """Rows by file name; empty if the data set does not name its images."""
         return {name: row for row, name in enumerate(self.dataset.image_files or ())}
 
     def name(self, one: int) -> str:
@@ -92,7 +92,7 @@ class _Alignment:
             if values.ndim == 2:
                 order = self._places_of_classes(task, classes, only, values.shape[1])
                 self._check_finite(task, values)
-                scores[task] = _plain(values[places][:, order])
+                scores[task] = _as_float(values[places][:, order])
             else:
                 scores[task] = self._one_hot(task, values[places])
         labels_only = frozenset(task for task, values in given.items() if values.ndim == 1)
@@ -101,14 +101,14 @@ class _Alignment:
             scores["czsl"] = np.ascontiguousarray(
                 scores["gzsl"][len(target.dataset.split.test_seen) :, unseen]
             )
-            self.notes.append("Acc: the scores of GZSL over the unseen classes alone")
+            self.notes.append("Acc is computed from the GZSL scores of the unseen classes")
         if "gzsl" in scores and not len(target.dataset.split.test_seen):
             del scores["gzsl"]
             if not scores:
                 raise self._fail(
                     f"'{target.dataset.name}' has no test_seen images: only CZSL can be evaluated"
                 )
-            self.notes.append("there are no test_seen images: only CZSL is evaluated")
+            self.notes.append("the data set has no test_seen images: only CZSL is evaluated")
         return Aligned(scores, labels_only, tuple(self.notes))
 
     def _fail(self, *faults: str, advice: str = "") -> DataError:
@@ -117,7 +117,7 @@ class _Alignment:
     # --- classes -----------------------------------------------------------------------------------
 
     def _class_ids(self, given: np.ndarray, what: str) -> Indices:
-        """Ids of classes by name or id; each is of the data set."""
+        """Class ids for names or ids, all of which must be in the data set."""
         target = self.target
         if given.dtype.kind in "iu":
             wrong = given[(given < 0) | (given >= len(target.names))]
@@ -133,7 +133,7 @@ class _Alignment:
         if unknown:
             hint = did_you_mean(unknown[0], target.numbers)
             raise self._fail(
-                f"{len(unknown)} classes are unknown to '{target.dataset.name}' ({few(unknown)}): {hint}"
+                f"classes unknown to '{target.dataset.name}': {len(unknown)} ({few(unknown)}), {hint}"
             )
         return np.array([target.numbers.get(name, -1) for name in names], dtype=np.int64)
 
@@ -144,10 +144,10 @@ class _Alignment:
         ):
             if given is not None and len(odd := np.setxor1d(self._class_ids(given, what), own)):
                 shown = few(self.target.name(one) for one in odd.tolist())
-                raise self._fail(f"'{what}' are of another split: {len(odd)} classes differ ({shown})")
+                raise self._fail(f"'{what}' is of another split: {len(odd)} classes differ ({shown})")
 
     def _task_of(self, width: int, classes: Indices | None) -> str:
-        """Whether ``scores`` are of GZSL or CZSL."""
+        """Whether ``scores`` are for GZSL or CZSL."""
         target = self.target
         if classes is None:
             widths = {len(target.space): "gzsl", len(target.unseen): "czsl"}
@@ -160,7 +160,7 @@ class _Alignment:
         else:
             task = "czsl" if len(classes) and np.isin(classes, target.unseen).all() else "gzsl"
         if getattr(self.answers, task) is not None:
-            raise self._fail(f"'scores' are of {task.upper()}, which '{task}' has as well; give one")
+            raise self._fail(f"'scores' and '{task}' are both for {task.upper()}; give one")
         return task
 
     def _places_of_classes(self, task: str, classes: Indices | None, only: bool, width: int) -> Indices:
@@ -170,7 +170,7 @@ class _Alignment:
             if width != len(wanted):
                 raise self._fail(f"{task.upper()} scores of {width} classes, not of {len(wanted)}")
             return np.arange(width)
-        # Next to GZSL, CZSL has the unseen ones of its classes.
+        # Beside GZSL scores, whose classes are listed, CZSL scores have the unseen ones among these.
         listed = classes if task == "gzsl" or only else classes[np.isin(classes, wanted)]
         self._check_cover(f"{task.upper()}: classes", listed, wanted, self.target.name)
         if width != len(listed):
@@ -196,7 +196,7 @@ class _Alignment:
     # --- images ------------------------------------------------------------------------------------
 
     def _image_rows(self) -> Indices | None:
-        """Rows of the data set, with their true classes compared; None: the answers name no images."""
+        """Rows of the data set, after a check of the true classes; None: the answers name no images."""
         given, target = self.answers.images, self.target
         if given is None:
             rows = None
@@ -208,8 +208,8 @@ class _Alignment:
         if labels is None:
             if rows is None:
                 self.notes.append(
-                    "images are not named: rows are taken as the test_seen images and then the test_unseen "
-                    "ones, in the order of the split"
+                    "images are not named: rows are assumed to be the test_seen images and then the "
+                    "test_unseen ones, in the order of the split"
                 )
             return rows
         ids = self._class_ids(labels, "labels")
@@ -224,7 +224,7 @@ class _Alignment:
         if wrong:
             raise self._fail(
                 f"the true classes of {wrong} of {len(own)} images are not those of "
-                f"'{target.dataset.name}': images are in another order, or class ids are"
+                f"'{target.dataset.name}': the images or the class ids are in another order"
             )
         return rows
 
@@ -232,7 +232,7 @@ class _Alignment:
         files, data = self.target.files, self.target.dataset.name
         if not files:
             raise self._fail(
-                f"images are named by their files, which '{data}' does not list",
+                f"images are given by file name, but '{data}' does not list file names",
                 advice="Give 'image_index' (in CSV, the column 'image'): rows counted from 0",
             )
         unknown = [name for name in names if name not in files]
@@ -242,7 +242,7 @@ class _Alignment:
             unknown = [name for name in names if files.get(name, -1) < 0]
         if unknown:
             raise self._fail(
-                f"{len(unknown)} files are not images of '{data}', or could be several ({few(unknown)})"
+                f"{len(unknown)} file names match no image of '{data}', or several ({few(unknown)})"
             )
         return np.array([files[name] for name in names], dtype=np.int64)
 
@@ -259,7 +259,7 @@ class _Alignment:
             return np.arange(count)
         listed = images if task == "gzsl" else images[~np.isin(images, target.dataset.split.test_seen)]
         if np.array_equal(np.sort(listed) - 1, np.sort(wanted)):
-            raise self._fail("rows of images count from 0, these count from 1")
+            raise self._fail("row numbers of images must count from 0; these count from 1")
         if trained := np.count_nonzero(np.isin(listed, target.dataset.split.trainval)):
             raise self._fail(
                 f"{task.upper()}: {trained} of {len(listed)} images are training images of "
@@ -298,19 +298,19 @@ class _Alignment:
 
 
 def _places(listed: Indices, wanted: Indices) -> Indices:
-    """Where in ``listed``, which has each of them once, the wanted numbers are."""
+    """The index in ``listed`` of each wanted number; each occurs there once."""
     order = np.argsort(listed)
     return np.asarray(order[np.searchsorted(listed, wanted, sorter=order)])
 
 
-def _plain(values: np.ndarray) -> np.ndarray:
-    """Numbers that torch takes: float32 as they are, others as float64 or, of half precision, float32."""
+def _as_float(values: np.ndarray) -> np.ndarray:
+    """Floats that torch takes: float32 if they are float32 or half precision, otherwise float64."""
     kind = np.float32 if values.dtype.kind == "f" and values.dtype.itemsize <= 4 else np.float64
     return np.ascontiguousarray(values, dtype=kind)
 
 
 def _by_last_parts(files: Mapping[str, int], parts: int) -> dict[str, int]:
-    """Rows by the last parts of paths, which archives store with other folders in front; -1: of several."""
+    """Rows by the last parts of paths, since folders in front differ between machines; -1: several rows."""
     found: dict[str, int] = {}
     for name, row in files.items():
         last = "/".join(PurePosixPath(name).parts[-parts:])

@@ -1,4 +1,4 @@
-"""What a file of scores or predictions says, as it stands in the file: ``.npz`` or CSV."""
+"""Reads scores or predictions from ``.npz`` and CSV files, in the order of the file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from zslbench.errors import DataError, did_you_mean
 from zslbench.plugin import one_line
 
 NO_CLASS = "\uffff"
-"""In place of a predicted class, a text that names none: the image counts as wrong."""
+"""Stands for a prediction that counts as wrong because classes tie; no class has this name."""
 
 _PREDICTIONS = {"prediction": "gzsl", "gzsl_prediction": "gzsl", "czsl_prediction": "czsl"}
-_ABOUT = ("class", "side", "gzsl_correct", "czsl_correct", "gzsl_margin")
-"""Further columns of ``zslbench show RUN --predictions``."""
+_IGNORED = ("class", "side", "gzsl_correct", "czsl_correct", "gzsl_margin")
+"""Further columns of ``zslbench show RUN --predictions``, which need not be there."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Answers:
     """
 
     where: str
-    """What they came from, for messages."""
+    """Where they came from, for messages."""
     scores: np.ndarray | None = None
-    """Of GZSL or CZSL, which the classes decide."""
+    """For GZSL or CZSL, depending on the classes."""
     gzsl: np.ndarray | None = None
     czsl: np.ndarray | None = None
-    """Of the unseen ones among the images and over the unseen ones among the classes."""
+    """For the unseen images, over the unseen classes; in the order of ``images`` and ``classes``."""
     classes: np.ndarray | None = None
-    """One for each column of scores; None: all classes in the order of the data set."""
+    """One for each column of scores; None: in the order of the data set."""
     image_index: np.ndarray | None = None
     """Rows of the data set, one for each row of the scores."""
     image_files: np.ndarray | None = None
@@ -57,11 +57,11 @@ KEYS = tuple(one.name for one in fields(Answers) if one.name != "where")
 
 
 def read_answers(path: Path) -> Answers:
-    """The content of a file.
+    """Read a file.
 
     Raises:
         MissingData: there is no such file.
-        DataError: it is neither a ``.npz`` nor a CSV file, or has something that does not belong there.
+        DataError: it is neither a ``.npz`` nor a CSV file, or has unknown or contradictory content.
     """
     path = path.expanduser()
     require_file(path)
@@ -74,9 +74,9 @@ def read_answers(path: Path) -> Answers:
 
 
 def from_arrays(arrays: Mapping[str, Any], where: str) -> Answers:
-    """Arrays under the names of ``KEYS``; DataError if there are others, or no scores."""
+    """Take arrays by the names in ``KEYS``; DataError: another name, no scores, or a wrong shape or type."""
     if unknown := [name for name in arrays if name not in KEYS]:
-        raise DataError(where, [f"has '{unknown[0]}', {did_you_mean(str(unknown[0]), KEYS)}"])
+        raise DataError(where, [f"has the unknown key '{unknown[0]}', {did_you_mean(str(unknown[0]), KEYS)}"])
     given = {name: np.asarray(value) for name, value in arrays.items() if value is not None}
     tasks = [name for name in ("scores", "gzsl", "czsl") if name in given]
     faults = [] if tasks else ["has neither 'scores' nor 'gzsl' nor 'czsl'"]
@@ -131,9 +131,9 @@ def _from_csv(path: Path) -> Answers:
 
 
 def _predictions(path: Path, table: pd.DataFrame) -> dict[str, np.ndarray]:
-    known = [*_PREDICTIONS, *_ABOUT]
+    known = [*_PREDICTIONS, *_IGNORED]
     if strange := [name for name in table.columns if name not in known]:
-        fault = f"has a column '{strange[0]}' beside predictions, {did_you_mean(strange[0], known)}"
+        fault = f"has the column '{strange[0]}' beside predictions, {did_you_mean(strange[0], known)}"
         raise DataError(path, [fault])
     if {"prediction", "gzsl_prediction"} <= set(table.columns):
         raise DataError(path, ["has both 'prediction' and 'gzsl_prediction'; give one"])
@@ -143,7 +143,7 @@ def _predictions(path: Path, table: pd.DataFrame) -> dict[str, np.ndarray]:
             continue
         cells, given = table[name].to_numpy(dtype=str), (table[name] != "").to_numpy()
         if "class" in table and f"{task}_correct" in table:
-            # A tie of the own class with another counts as wrong, though its name stands there.
+            # If the true class ties with another, the file names it, but it counts as wrong.
             wrong = table[f"{task}_correct"].str.lower() == "false"
             cells = np.where((table["class"] == table[name]) & wrong, NO_CLASS, cells)
         found[task] = cells[given] if task == "czsl" else cells  # images of seen classes have no CZSL
@@ -174,5 +174,5 @@ def _is_number(cell: str) -> bool:
 def _whole_numbers(path: Path, cells: list[str]) -> np.ndarray:
     if odd := [cell for cell in cells if not (cell.isascii() and cell.isdigit() and len(cell) < 16)]:
         fault = f"column 'image' has {len(odd)} cells that are not row numbers ({few(odd)})"
-        raise DataError(path, [fault], "Name the column 'file' if it has names")
+        raise DataError(path, [fault], "If they are file names, call the column 'file'")
     return np.array([int(cell) for cell in cells], dtype=np.int64)

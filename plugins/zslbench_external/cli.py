@@ -18,29 +18,41 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_PATH)
-@click.option("--dataset", required=True, help="The data set that the scores are of.")
-@click.option("--name", required=True, help="What the method is called in tables.")
+@click.option("--dataset", required=True, help="Data set of the scores; zslbench datasets lists them.")
+@click.option("--name", required=True, help="Name of the method, for tables.")
 @click.option(
     "--czsl",
     type=_PATH,
     multiple=True,
     metavar="FILE",
-    help="Scores of a separate CZSL classifier; one for each FILE.",
+    help="Scores of a separate CZSL classifier; repeat it, once per FILE and in the same order.",
 )
 @click.option(
     "--task",
     type=click.Choice(["gzsl", "czsl"]),
-    help="Evaluate only this.  [default: all that there are scores for]",
+    help="Evaluate only this task.  [default: every task that has scores]",
 )
 @click.option(
-    "--seed", "seeds", type=SEED, multiple=True, help="The seed of FILE; one for each.  [default: 0, 1, ...]"
+    "--seed",
+    "seeds",
+    type=SEED,
+    multiple=True,
+    help="Seed of FILE; repeat it, once per FILE and in the same order.  [default: 0, 1, ...]",
 )
-@click.option("--source", help="Where the scores come from: a paper, a repository, a revision.")
 @click.option(
-    "--features", default="unknown", show_default=True, help="Features that the method reads, for tables."
+    "--source", help="Where the scores come from, such as a paper, or a repository and its revision."
 )
 @click.option(
-    "--semantics", default="unknown", show_default=True, help="Class semantics that it reads, for tables."
+    "--features",
+    default="unknown",
+    show_default=True,
+    help="Name of the features that the method uses, such as res101; not checked.",
+)
+@click.option(
+    "--semantics",
+    default="unknown",
+    show_default=True,
+    help="Name of the class semantics that it uses, such as att; not checked.",
 )
 @options_of("candidates")
 @data_root_option
@@ -49,14 +61,14 @@ _PATH = click.Path(path_type=Path)
 def evaluate(files: tuple[Path, ...], fmt: str, **options: Any) -> None:
     """Evaluate scores or predicted classes that were made elsewhere: a .npz or CSV file for each seed.
 
-    Figures are computed as for any run, and the run is kept with the mark external. Tables show it but never
-    rank it, because nobody here knows how its epochs and settings were chosen.
+    Figures are computed as for any run and stored as a run with the selection external. Tables show it but
+    never rank it, because it is unknown how its epochs and settings were chosen.
     """
     from zslbench.report import dataset_label, emit, method_label, runs_frame, seeds_table, trust_notes
-    from zslbench_external.evaluate import evaluate as evaluating
+    from zslbench_external.evaluate import evaluate as evaluate_files
 
     options = {name: one or None if isinstance(one, tuple) else one for name, one in options.items()}
-    result = evaluating(files, notify=note, **options)
+    result = evaluate_files(files, notify=note, **options)
     first = result.records[0]
     if result.found:
         remark(f"found in the store: {result.found} of {len(result.records)}")
@@ -65,13 +77,13 @@ def evaluate(files: tuple[Path, ...], fmt: str, **options: Any) -> None:
     machine = fmt in ("csv", "json")
     emit(runs_frame(result.records) if machine else seeds_table(result.records, title), fmt)
     for record in result.records:
-        if text := _over_classes(record):
+        if text := _intervals_text(record):
             remark(f"seed {record.info.seed}, 95 % over classes: {text}")
     for text in trust_notes(result.records):
         note(text)
 
 
-def _over_classes(record: RunRecord) -> str:
+def _intervals_text(record: RunRecord) -> str:
     from zslbench.report import over_classes
 
     found = over_classes(record.table("classes")).items()

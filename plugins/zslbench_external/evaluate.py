@@ -1,4 +1,4 @@
-"""``zslbench.evaluate(...)``: figures of scores made elsewhere, kept as runs marked ``external``."""
+"""``zslbench.evaluate(...)``: figures of scores made elsewhere, stored as runs marked ``external``."""
 
 from __future__ import annotations
 
@@ -53,35 +53,35 @@ def evaluate(
 ) -> Result:
     """Evaluate scores or predicted classes that were made elsewhere, with the one evaluator.
 
-    The runs in the store are marked ``external`` and never ranked, because nobody here knows how their epochs
-    and settings were chosen. The same scores under the same name give the same run.
+    The runs in the store are marked ``external`` and never ranked, because it is unknown how their epochs and
+    settings were chosen. The same scores under the same name give the same run.
 
     Args:
-        scores: of GZSL or CZSL, for one seed or, as a list, for several; formats and names as in
-            :mod:`zslbench_external.answers`. CZSL follows from scores of GZSL unless it has its own.
-        name: what the method is called in tables.
-        czsl: of a separate classifier for CZSL, one for each of ``scores``.
-        task: ``gzsl`` or ``czsl``; None: both, as far as there are scores.
+        scores: for GZSL or CZSL; of one seed, or a list with one entry per seed. Formats and names are those
+            of :mod:`zslbench_external.answers`. CZSL without scores of its own takes those of GZSL.
+        name: the name of the method, for tables.
+        czsl: scores of a separate CZSL classifier, one entry for each of ``scores``.
+        task: ``gzsl`` or ``czsl``; None: every task that has scores.
         seeds: one number for each of ``scores``; None: 0 to n-1.
         source: where the scores come from, shown with the run.
-        features, semantics: what the method reads. Only rows with the same are compared; not checked.
+        features, semantics: the names of what the method uses, for tables; not checked.
         candidates, data_root, store: as for :func:`zslbench.run`.
         notify: called with each line that the user should read.
 
     Raises:
         MissingData: a file or the data set is missing.
-        DataError: scores do not fit the data set. One line says where.
+        DataError: the scores do not fit the data set.
         SettingsError: wrong arguments, or the store has other scores of this name and seed.
     """
     files = _listed(scores)
     separate = _listed(czsl) if czsl is not None else [None] * len(files)
     if not files or len(separate) != len(files):
-        raise SettingsError(f"{len(files)} files of scores, but {len(separate)} of CZSL: give one for each")
+        raise SettingsError(f"{len(files)} sets of scores, but {len(separate)} for CZSL: give one for each")
     numbers = seed_numbers(len(files) if seeds is None else [seeds] if isinstance(seeds, int) else seeds)
     if len(numbers) != len(files):
-        raise SettingsError(f"{len(files)} files of scores, but {len(numbers)} seeds: give one for each")
+        raise SettingsError(f"{len(files)} sets of scores, but {len(numbers)} seeds: give one for each")
     if task not in (None, *TASKS):
-        raise SettingsError(f"task '{task}': it is gzsl or czsl")
+        raise SettingsError(f"no task '{task}'; choose gzsl or czsl")
     texts = {"name": name, "source": source or "-", "features": features, "semantics": semantics}
     for option, text in texts.items():
         if not text.strip() or not text.isprintable() or len(text) > 200:
@@ -104,7 +104,7 @@ def _listed(scores: Scores | Sequence[Scores]) -> list[Scores]:
 
 
 def _load(name: str, root: str | Path | None, candidates: str | Path | None) -> tuple[Part, Dataset]:
-    """A data set without its features, which nothing here needs, where that is possible."""
+    """The data set; one in a folder is read without its features, which nothing here needs."""
     registered = find_dataset(registry(), name, root=root)
     part = Part(registered, settings_model(registered)())
     declared, dataset = registered.declaration.folder, None
@@ -121,13 +121,13 @@ def _load(name: str, root: str | Path | None, candidates: str | Path | None) -> 
 def _aligned(
     target: Target, given: Scores, own: Scores | None, task: str | None, digests: dict[str, str]
 ) -> Aligned:
-    """The scores of the tasks asked for; adds the digest of each file."""
+    """The scores of the requested tasks; adds the sha256 of each file to ``digests``, by name."""
     main = target.align(_answers(given, digests), restrict=own is None and task != "gzsl")
     if own is not None:
         separate = target.align(_answers(own, digests), restrict=False)
         if "czsl" in main.scores or set(separate.scores) != {"czsl"}:
             raise SettingsError(
-                "with separate scores of CZSL, the others are of GZSL alone and those of CZSL alone"
+                "with separate scores for CZSL, these must be for CZSL only and the others for GZSL only"
             )
         main = Aligned(
             {**main.scores, **separate.scores},
@@ -135,7 +135,7 @@ def _aligned(
             (*main.notes, *separate.notes),
         )
     if task is not None and task not in main.scores:
-        raise SettingsError(f"task {task}: there are only scores of {', '.join(main.scores)}")
+        raise SettingsError(f"--task {task}: there are only scores for {', '.join(main.scores)}")
     scores = {one: main.scores[one] for one in TASKS if one in main.scores and task in (None, one)}
     return Aligned(scores, main.labels_only & scores.keys(), main.notes)
 

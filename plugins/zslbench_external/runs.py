@@ -21,7 +21,7 @@ from zslbench.store import RunContent, RunInfo, RunRecord, Store, run_id
 from zslbench_external.alignment import Aligned
 
 _GROUP = "unknown"
-"""In place of the groups of methods, below which tables list such rows."""
+"""The method group under which tables list external rows."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def keep(
     store: Store,
     notify: Notify,
 ) -> Result:
-    """Evaluate the scores of each seed and put them into the store, all or, before anything is written, none.
+    """Evaluate the scores of each seed and store the runs. If any is refused, none is written.
 
     Args:
         found: by seed, the scores and the sha256 of each file by name.
@@ -58,17 +58,17 @@ def keep(
         for seed, (aligned, files) in found.items()
     ]
     for one in contents:
-        _require_own_place(one, known.values())
+        _refuse_second_run(one, known.values())
     store.prepare()
     present = sum(one.info.id in known for one in contents)
     records = tuple(known.get(one.info.id) or store.write(one) for one in contents)
     if any(aligned.labels_only for aligned, _ in found.values()):
-        notify("predicted classes without scores: there is no curve, AUSUC or top-5")
+        notify("predicted classes without scores give no curve, AUSUC or top-5 accuracy")
     return Result(records, present)
 
 
 def _data(what: External, dataset: Dataset) -> dict[str, Any]:
-    """What the record says about its data; of features and semantics only what the user says."""
+    """The record's data section; features and semantics are only what the user says."""
     read = provenance(dataset)
     unread = ("features", "semantics", "attribute_vectors", "regions")
     return {
@@ -85,8 +85,8 @@ def _data(what: External, dataset: Dataset) -> dict[str, Any]:
 def _identity(
     what: External, part: Part, data: Mapping[str, Any], seed: int, aligned: Aligned
 ) -> dict[str, Any]:
-    """What the figures depend on: the core, and the scores in the evaluator's order, whatever file they came
-    in and whatever read it."""
+    """What the figures depend on: the core, and the scores in the evaluator's order, regardless of the file
+    that they came from."""
     digests = {
         task: {"form": "labels" if task in aligned.labels_only else "scores", "sha256": array_sha256(scores)}
         for task, scores in aligned.scores.items()
@@ -155,7 +155,7 @@ def _content(
 
 def _tables(evaluation: Evaluation, aligned: Aligned) -> dict[str, pd.DataFrame]:
     predictions, scored = evaluation.predictions_table(), evaluation
-    if "gzsl" in aligned.labels_only:  # made of predictions, the margin and the curve would mean nothing
+    if "gzsl" in aligned.labels_only:  # of one-hot scores, the margin and the curve would mean nothing
         predictions, scored = predictions.drop(columns="gzsl_margin"), replace(evaluation, gzsl=None)
     return {
         "epochs": pd.DataFrame(),
@@ -167,14 +167,14 @@ def _tables(evaluation: Evaluation, aligned: Aligned) -> dict[str, pd.DataFrame]
     }
 
 
-def _require_own_place(content: RunContent, known: Iterable[RunRecord]) -> None:
-    """Refuse a second run for one place in a table: a row has one run for each seed."""
+def _refuse_second_run(content: RunContent, known: Iterable[RunRecord]) -> None:
+    """Refuse a run whose row in tables already has one of its seed: a row shows one run per seed."""
     info = content.info
     for record in known:
         if record.info.id != info.id and record.info.seed == info.seed and _same_row(record, info):
             raise SettingsError(
-                f"the store has '{info.method}' on {info.dataset} with seed {info.seed} already, with other "
-                "scores or another source: give another --seed or --name, or make room with "
+                f"the store already has '{info.method}' on {info.dataset} with seed {info.seed}, "
+                "from other scores or another source: give another --seed or --name, or remove that run with "
                 f"'zslbench runs rm {record.info.id}'"
             )
 

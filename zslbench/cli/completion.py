@@ -1,4 +1,4 @@
-"""What a shell proposes for names: click asks these when the user presses Tab (docs/commands.md)."""
+"""Shell completion of names: click calls these functions when the user presses Tab (docs/commands.md)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import click
 Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
-def _completing(names: Callable[[click.Context], Iterable[str]]) -> Complete:
+def _completer(names: Callable[[click.Context], Iterable[str]]) -> Complete:
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-        with contextlib.suppress(Exception):  # a shell is waiting: no message would help it
+        with contextlib.suppress(
+            Exception
+        ):  # the shell is waiting, and an error message would garble its line
             return sorted(name for name in names(ctx) if name.startswith(incomplete))
         return []
 
@@ -39,8 +41,8 @@ def _suites(_: click.Context) -> Iterable[str]:
     return suite_names()
 
 
-complete_methods = _completing(_methods)
-complete_datasets = _completing(_datasets)
-"""Registered data sets, and folders of the data root."""
-complete_suites = _completing(_suites)
+complete_methods = _completer(_methods)
+complete_datasets = _completer(_datasets)
+"""Registered data sets, and folders under the data root."""
+complete_suites = _completer(_suites)
 """Packaged suites."""

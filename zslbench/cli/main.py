@@ -79,7 +79,7 @@ EVERYWHERE = [
         is_flag=True,
         expose_value=False,
         callback=_set_quiet,
-        help="Show no progress and no remarks, only results, warnings and errors.",
+        help="Show only results, warnings and errors.",
     ),
 ]
 """Accepted before and after the name of any command."""

@@ -51,7 +51,7 @@ def format_option(command: F) -> F:
 
 SELECTIONS = click.Choice(["val", "last", "oracle", "oracle-scripts"])
 STORED_SELECTIONS = click.Choice([*SELECTIONS.choices, EXTERNAL])
-"""Those that runs of the store may have."""
+"""The selections that runs in the store may have."""
 
 select_option = click.option(
     "--select",
@@ -162,7 +162,7 @@ def note(text: str) -> None:
 
 
 def remark(text: str) -> None:
-    """Write a note that ``--quiet`` silences."""
+    """Write a note, unless ``--quiet`` is given."""
     if not quiet():
         note(text)
 

@@ -46,7 +46,7 @@ class TerminalDisplay:
         self.console.print(visible(text), style="dim", soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """Show a line that ``--quiet`` does not silence."""
+        """Show a line even with ``--quiet``."""
         if self._quiet:
             echo(text, err=True)
         else:

@@ -1,4 +1,4 @@
-"""Results: ``zslbench show``, ``table`` and ``compare`` of the store, ``published`` of papers."""
+"""Results: ``zslbench show``, ``table`` and ``compare`` for the store, ``published`` for papers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from zslbench.report.filters import Filters
 
 CONFUSIONS = 20
-"""How many confusions of each task are shown."""
+"""How many confusions of each task are shown to readers."""
 
 _EMPTY = {
-    "epochs": "this run has no epochs: it is a closed-form solution, or external",
+    "epochs": "this run has no epochs: it is a closed-form solution or external",
     "curve": "this run has no curve: it has no GZSL scores",
 }
 
@@ -43,7 +43,7 @@ _EMPTY = {
 @click.option(
     "--confusions",
     is_flag=True,
-    help=f"Show the {CONFUSIONS} most frequent confusions of classes; csv and json have the whole matrix.",
+    help=f"Show the {CONFUSIONS} most frequent confusions of each task; csv and json have the whole matrix.",
 )
 @click.option("--curve", is_flag=True, help="Show the points of the seen-unseen curve.")
 @data_root_option
@@ -113,7 +113,7 @@ def show(
 @click.option(
     "--metrics",
     metavar="NAME,...",
-    help="Which figures, such as acc,acc_micro,acc_top5,micro,ausuc.  [default: acc,u,s,h]",
+    help="Metrics to show, such as acc,acc_micro,acc_top5,micro,ausuc.  [default: acc,u,s,h]",
 )
 @store_option
 @format_option

@@ -1,4 +1,4 @@
-"""``zslbench runs`` lists the runs of the store; ``rm``, ``export`` and ``import`` remove and carry them."""
+"""``zslbench runs`` lists the runs of the store; its subcommands remove, export and import them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_SHOWN = 20
-"""How many runs a question lists."""
+_LISTED = 20
+"""How many runs ``rm`` lists before it asks."""
 
 
 def filter_options(command: Any) -> Any:
-    """``--filter``, ``--method``, ``--dataset`` and ``--select``, passed together as ``filters``."""
+    """Add ``--filter``, ``--method``, ``--dataset`` and ``--select``, passed together as ``filters``."""
 
     def gather(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:
         def callback(ctx: click.Context, _: click.Parameter, value: Any) -> None:
@@ -55,8 +55,8 @@ def filter_options(command: Any) -> Any:
             metavar="CONDITION",
             expose_value=False,
             callback=gather("filter"),
-            help="Only runs with KEY=VALUE, !=, <, <=, >, >= or ~ (contains), e.g. 'H>50', variant=none or "
-            "'date>=2026-11-01'; repeatable.",
+            help="Only runs that match, e.g. variant=none, 'H>50' or 'date>=2026-11-01'; repeatable. "
+            "CONDITION is KEY=VALUE, or has !=, <, <=, >, >= or ~ (contains) in place of =.",
         ),
         click.option(
             "--method",
@@ -86,7 +86,7 @@ def filter_options(command: Any) -> Any:
 
 def note_empty() -> None:
     """Say that no run matches."""
-    note("the store has no matching run; to make one: zslbench run METHOD --dataset NAME")
+    note("the store has no matching run; to compute one: zslbench run METHOD --dataset NAME")
 
 
 def refuse_options(context: click.Context) -> None:
@@ -121,7 +121,7 @@ def runs(context: click.Context, store: Path | None, fmt: str, filters: Filters)
 
 
 def _rows(store: Store, filters: Filters) -> list[Row]:
-    """The runs that match, finished ones first."""
+    """A row for each run that matches, finished ones first."""
     from zslbench.evaluation.candidates import TEST
     from zslbench.evaluation.metrics import headline_metrics
     from zslbench.report.results import candidates_label, method_label
@@ -138,7 +138,7 @@ def _rows(store: Store, filters: Filters) -> list[Row]:
     begun = store.unfinished()  # first, so that a run that finishes meanwhile is still listed
     records = store.records()
     matching = filters.finished(records)
-    differences = _differences_of(matching)
+    differences = _differing_settings(matching)
     for one in matching:
         info = one.info
         about: list[Any] = [method_label(one), info.dataset, info.seed, info.selection, candidates_label(one)]
@@ -155,8 +155,8 @@ def _rows(store: Store, filters: Filters) -> list[Row]:
     return rows
 
 
-def _differences_of(records: Sequence[RunRecord]) -> dict[str, str]:
-    """What sets runs apart that would look the same, by id, without what most of them share."""
+def _differing_settings(records: Sequence[RunRecord]) -> dict[str, str]:
+    """By id, what sets a run apart from those that would look the same in a list, without what most share."""
     from zslbench.report.results import (
         candidates_label,
         differences_text,
@@ -185,37 +185,45 @@ def _differences_of(records: Sequence[RunRecord]) -> dict[str, str]:
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @store_option
 def rm(names: tuple[str, ...], yes: bool, store: Path | None, filters: Filters) -> None:
-    """Remove each RUN (an id, or its first characters), or all runs that match, with their checkpoints.
+    """Remove runs and their checkpoints: each RUN (an id, or its first characters), or all that match.
 
-    Runs that are being computed stay. Suites compute removed runs again.
+    Lists them and asks first. Runs that are being computed are not removed.
     """
     from zslbench.store.store import RunInUse, Store
 
     where = Store.default(store)
     if bool(names) == bool(filters):
-        raise click.UsageError("name runs, or choose them with --filter, --method, --dataset or --select")
+        raise click.UsageError(
+            "name runs, or choose them with --filter, --method, --dataset or --select (not both)"
+        )
     if names:
         chosen = dict.fromkeys(where.resolve_id(name) for name in names)
         if running := [run for run in chosen if where.is_running(run)]:
-            raise RunInUse(f"being computed: {', '.join(running)}; nothing was removed, stop them first")
+            raise RunInUse(
+                f"nothing was removed; stop these runs first, they are being computed: {', '.join(running)}"
+            )
         known = {row["run"]: row for row in _rows(where, filters)}
         rows = [known.get(run, {"run": run, "method": None, "state": "damaged"}) for run in chosen]
     else:
         found = _rows(where, filters)
         rows = [row for row in found if not where.is_running(row["run"])]
         if left := len(found) - len(rows):
-            note(f"{left} are being computed and stay")
+            note(f"left out because they are being computed: {left}")
     if not rows:
         note("no run to remove")
         return
     columns = ["run", "method", "dataset", "seed", "selection", "state", "when"]
     columns += ["differs in"] if any(row.get("differs in") for row in rows) else []
-    emit([{name: row.get(name) for name in columns} for row in rows[:_SHOWN]], "terminal", title="to remove")
-    if len(rows) > _SHOWN:
-        note(f"and {len(rows) - _SHOWN} more")
+    emit(
+        [{name: row.get(name) for name in columns} for row in rows[:_LISTED]],
+        "terminal",
+        title="runs to remove",
+    )
+    if len(rows) > _LISTED:
+        note(f"and {len(rows) - _LISTED} more")
     count = f"{len(rows)} run{'s' * (len(rows) > 1)}"
     if not yes:
-        _ask(f"Remove {count} from the store?")
+        _confirm(f"Remove {count} from the store?")
     failed = []
     for row in rows:
         try:
@@ -227,13 +235,13 @@ def rm(names: tuple[str, ...], yes: bool, store: Path | None, filters: Filters) 
         raise RunInUse("; ".join(failed))
 
 
-def _ask(question: str) -> None:
+def _confirm(question: str) -> None:
     try:
         agreed = click.confirm(question, err=True)
     except click.Abort:
         agreed = False
     if not agreed:
-        raise ZslbenchError("nothing was removed; --yes removes without asking")
+        raise ZslbenchError("nothing was removed (--yes removes without asking)")
 
 
 @runs.command()
@@ -242,13 +250,15 @@ def _ask(question: str) -> None:
 @filter_options
 @store_option
 def export(archive: Path, names: tuple[str, ...], store: Path | None, filters: Filters) -> None:
-    """Write finished runs into ARCHIVE, a new ZIP file: each RUN, those that match, or all."""
+    """Write finished runs to ARCHIVE, a new ZIP file: each RUN, the runs that match, or all."""
     from zslbench.store.archive import export_runs
     from zslbench.store.store import Store
 
     where = Store.default(store)
     if names and filters:
-        raise click.UsageError("name runs or choose them with filters, not both")
+        raise click.UsageError(
+            "name runs, or choose them with --filter, --method, --dataset or --select (not both)"
+        )
     chosen = {run.info.id: run for run in map(where.resolve, names)} if names else None
     records = list(chosen.values()) if chosen else filters.finished(where.records())
     if not records:
@@ -262,10 +272,10 @@ def export(archive: Path, names: tuple[str, ...], store: Path | None, filters: F
 @store_option
 @format_option
 def import_(archive: Path, store: Path | None, fmt: str) -> None:
-    """Add the runs of ARCHIVE, which 'zslbench runs export' wrote, to the store.
+    """Add the runs in ARCHIVE, written by 'zslbench runs export', to the store.
 
-    Every file is checked before the first run is added. Runs that the store has stay as they are; those with
-    other results in the archive are listed, and the exit code is then 1.
+    Every file is checked before the first run is added. Runs that the store already has are not changed; if
+    the archive has different results for some of them, they are listed and the exit code is 1.
     """
     from zslbench.store.archive import import_runs
     from zslbench.store.store import Store
@@ -275,7 +285,7 @@ def import_(archive: Path, store: Path | None, fmt: str) -> None:
     outcomes += [("differs", one) for one, _ in done.differing]
     emit([_imported(state, one) for state, one in outcomes], fmt)
     if done.differing:
-        raise ZslbenchError(f"{_differences(done.differing)}; the store's stay")
+        raise ZslbenchError(f"{_differences(done.differing)}; the store keeps its own")
 
 
 def _imported(state: str, record: RunRecord) -> Row:
@@ -287,7 +297,7 @@ def _imported(state: str, record: RunRecord) -> Row:
 
 
 def _differences(differing: Sequence[tuple[RunRecord, Any]]) -> str:
-    """The runs with other results in the archive, and by how much."""
+    """The runs with different results in the archive, and their figures."""
     from zslbench.evaluation.metrics import METRICS
 
     texts = []
@@ -298,6 +308,7 @@ def _differences(differing: Sequence[tuple[RunRecord, Any]]) -> str:
             for one, ours, other in pairs
             if ours != other and (ours == ours or other == other)
         ]
-        texts.append(f"run {record.info.id} has other results ({'; '.join(shown[:3]) or 'in its tables'})")
+        text = "; ".join(shown[:3]) or "in its tables"
+        texts.append(f"run {record.info.id} has other results in the archive ({text})")
     more = len(texts) - 5
     return "; ".join(texts[:5]) + (f"; and {more} more" if more > 0 else "")

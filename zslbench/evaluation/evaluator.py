@@ -34,7 +34,7 @@ def accuracy_per_class(
 
 
 TOP = 5
-"""Of the metrics that ask whether the own class is among the highest-scoring ones."""
+"""The k of top-k accuracy."""
 
 
 def mean_over_classes(per_class: Float[np.ndarray, " _"]) -> float:
@@ -186,33 +186,33 @@ class Evaluation:
 
     @property
     def micro(self) -> float:
-        """Share of all test images that GZSL gets right."""
+        """Share of all test images that GZSL classifies correctly."""
         return _share(None if self.gzsl is None else self.gzsl.all.right(self.labels))
 
     @property
     def acc_micro(self) -> float:
-        """Share of the images of unseen classes that CZSL gets right."""
+        """Share of the unseen classes' test images that CZSL classifies correctly."""
         return _share(None if self.czsl is None else self.czsl.right(self.labels[self.is_unseen]))
 
     @property
     def acc_top5(self) -> float:
-        """CZSL accuracy per class, where a class among the five highest is right."""
+        """Top-5 accuracy of CZSL, averaged over the unseen classes."""
         labels = self.labels[self.is_unseen]
-        return _top(self.czsl, labels, self.unseen)
+        return _top5_accuracy(self.czsl, labels, self.unseen)
 
     @property
     def u_top5(self) -> float:
-        """The same for GZSL and unseen classes."""
-        return self._gzsl_top(self.unseen)
+        """Top-5 accuracy of GZSL, averaged over the unseen classes."""
+        return self._gzsl_top5(self.unseen)
 
     @property
     def s_top5(self) -> float:
-        """The same for GZSL and seen classes."""
-        return self._gzsl_top(self.seen)
+        """Top-5 accuracy of GZSL, averaged over the seen classes."""
+        return self._gzsl_top5(self.seen)
 
-    def _gzsl_top(self, classes: ClassIds) -> float:
+    def _gzsl_top5(self, classes: ClassIds) -> float:
         best = None if self.gzsl is None else self.gzsl.all
-        return _top(best, self.labels, classes)
+        return _top5_accuracy(best, self.labels, classes)
 
     def best_offset(self) -> float | None:
         """The calibration offset with the highest H on these images, for validation images."""
@@ -281,9 +281,9 @@ def _share(hits: Bool[np.ndarray, " n"] | None) -> float:
     return float("nan") if hits is None or not len(hits) else float(hits.mean())
 
 
-def _top(found: Leaders | None, labels: Labels, classes: ClassIds) -> float:
-    """Top-5 accuracy, averaged over ``classes``: an image is right if fewer than five other classes score at
-    least as high as its own, hence always among five classes. NaN where rivals are unknown."""
+def _top5_accuracy(found: Leaders | None, labels: Labels, classes: ClassIds) -> float:
+    """Top-5 accuracy, averaged over ``classes``: an image counts as correct if fewer than five other classes
+    score at least as high as its own (so with five classes, always). NaN if rivals are unknown."""
     if found is None or np.isnan(found.rivals).any():
         return float("nan")
     return mean_over_classes(accuracy_per_class(found.rivals <= TOP, labels, classes))
@@ -307,11 +307,11 @@ def evaluate(
     czsl: Leaders | None = None
 
     def by_side(part: Scores, labels: Labels) -> list[Leaders]:
-        found = Sides.of(part, seen, unseen, _own(part, labels))
+        found = Sides.of(part, seen, unseen, _true_class_scores(part, labels))
         return [found.seen, found.unseen]
 
     def among_unseen(part: Scores, labels: Labels) -> list[Leaders]:
-        return [Leaders.of(part, unseen, _own(part, np.searchsorted(unseen, labels)))]
+        return [Leaders.of(part, unseen, _true_class_scores(part, np.searchsorted(unseen, labels)))]
 
     if "gzsl" in scores:
         sides = both if "gzsl" in tasks else both[1:]
@@ -336,7 +336,7 @@ def evaluate(
     )
 
 
-def _own(scores: Scores, columns: Labels) -> Float[np.ndarray, " n"]:
+def _true_class_scores(scores: Scores, columns: Labels) -> Float[np.ndarray, " n"]:
     return np.asarray(scores[np.arange(len(scores)), columns])
 
 

@@ -1,4 +1,4 @@
-"""Evaluates scores that were computed before, by the one evaluator."""
+"""Evaluates scores that were computed earlier, with the same evaluator as runs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from zslbench.plugin.dataset import Dataset
 
 
 def evaluate_scores(dataset: Dataset, scores: Mapping[str, Float[np.ndarray, "_ _"]]) -> Evaluation:
-    """The evaluation of scores on a data set's test images, as of a run that gives these scores.
+    """Evaluate scores of a data set's test images, as for a run that returns these scores.
 
     Args:
-        scores: by task. ``gzsl`` (n, classes): over the seen classes and the candidates, ascending; of the
+        scores: by task. ``gzsl`` (n, classes): over the seen classes and the candidates, ascending; for the
             test_seen images and then the test_unseen ones, in the order of the split. ``czsl`` (m, unseen):
-            over the candidates, of the test_unseen images.
+            over the candidates, for the test_unseen images.
 
     Raises:
-        PluginError: there are no scores, they are NaN or do not fit the data set.
+        PluginError: there are no scores, or they are NaN or do not fit the data set.
     """
     fold = final_fold(dataset, torch.device("cpu"))
     seen, unseen = len(fold.test_seen.labels), len(fold.test_unseen.labels)

@@ -28,14 +28,14 @@ class Leaders:
     alone: Bool[np.ndarray, " n"]
     """Whether it is the only class with that score."""
     rivals: Float[np.ndarray, " n"]
-    """How many of the classes score at least as high as the image's own, itself included; NaN: unknown."""
+    """How many of the classes score at least as high as the true class, itself included; NaN: unknown."""
 
     @classmethod
     def of(cls, scores: Scores, classes: ClassIds, own: Float[np.ndarray, " n"] | None = None) -> Leaders:
         """Find them in scores over ``classes``, one column each; without classes they are -1, scored -inf.
 
         Args:
-            own: the score of each image's own class; None: rivals are not counted.
+            own: the score of each image's true class; None: rivals are not counted.
         """
         rivals = np.full(len(scores), np.nan)
         if own is not None:
@@ -82,8 +82,8 @@ class Sides:
         )
 
     def less(self, offset: float) -> Sides:
-        """A copy with ``offset`` subtracted from the scores of seen classes, in float64; of their rivals
-        nothing is known any more."""
+        """A copy with ``offset`` subtracted from the scores of seen classes, in float64; their rivals are
+        then unknown."""
         score, unknown = self.seen.score.astype(np.float64) - offset, np.full_like(self.seen.rivals, np.nan)
         return replace(self, seen=replace(self.seen, score=score, rivals=unknown))
 

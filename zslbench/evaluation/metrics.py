@@ -37,9 +37,9 @@ class Metric:
     """Whether comparisons, suites and ablations give it a column for each data set. Other metrics are shown
     with single runs."""
     on_request: bool = False
-    """Whether tables show it only where it is asked for by name (:func:`metrics_named`)."""
+    """Whether tables show it only when asked for it by name (:func:`metrics_named`)."""
     needs_scores: bool = False
-    """Whether it needs scores; for the others the predicted classes are enough."""
+    """Whether it needs scores; for other metrics, predicted classes are enough."""
     criterion: bool = False
     """Whether models are selected and searched by it, and ablations and charts show it; one each for CZSL and
     GZSL."""
@@ -69,7 +69,7 @@ class Metric:
 
 
 _shown = partial(Metric, headline=True, published=True)
-_asked = partial(Metric, on_request=True)
+_extra = partial(Metric, on_request=True)
 
 METRICS: dict[str, Metric] = {
     one.key: one
@@ -82,11 +82,11 @@ METRICS: dict[str, Metric] = {
         Metric("u_cal", "U_cal", "calibrated", attrgetter("u"), needs_scores=True),
         Metric("s_cal", "S_cal", "calibrated", attrgetter("s"), needs_scores=True),
         Metric("h_cal", "H_cal", "calibrated", attrgetter("h"), needs_scores=True),
-        _asked("acc_micro", "Acc_micro", "CZSL", attrgetter("acc_micro")),
-        _asked("acc_top5", "Acc_top5", "CZSL", attrgetter("acc_top5"), needs_scores=True),
-        _asked("micro", "Micro", "GZSL", attrgetter("micro")),
-        _asked("u_top5", "U_top5", "GZSL", attrgetter("u_top5"), needs_scores=True),
-        _asked("s_top5", "S_top5", "GZSL", attrgetter("s_top5"), needs_scores=True),
+        _extra("acc_micro", "Acc_micro", "CZSL", attrgetter("acc_micro")),
+        _extra("acc_top5", "Acc_top5", "CZSL", attrgetter("acc_top5"), needs_scores=True),
+        _extra("micro", "Micro", "GZSL", attrgetter("micro")),
+        _extra("u_top5", "U_top5", "GZSL", attrgetter("u_top5"), needs_scores=True),
+        _extra("s_top5", "S_top5", "GZSL", attrgetter("s_top5"), needs_scores=True),
     )
 }
 """By key, in the order of columns."""
@@ -94,11 +94,11 @@ METRICS: dict[str, Metric] = {
 
 def headline_metrics() -> tuple[Metric, ...]:
     """The metrics of comparisons, those of CZSL first."""
-    return _ordered(one for one in METRICS.values() if one.headline)
+    return _by_group(one for one in METRICS.values() if one.headline)
 
 
-def _ordered(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
-    """By group, which headers of tables span."""
+def _by_group(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """Without repetitions and by group, since headers of tables span groups."""
     return tuple(sorted(dict.fromkeys(metrics), key=lambda one: get_args(Group).index(one.group)))
 
 
@@ -116,8 +116,8 @@ def metrics_named(text: str | None) -> tuple[Metric, ...]:
         if name not in known:
             raise SettingsError(f"--metrics {name}: {did_you_mean(name, METRICS)}")
     if not wanted:
-        raise SettingsError(f"--metrics names none; {did_you_mean('', METRICS)}")
-    return _ordered(known[name] for name in dict.fromkeys(wanted))
+        raise SettingsError(f"--metrics is empty; {did_you_mean('', METRICS)}")
+    return _by_group(known[name] for name in dict.fromkeys(wanted))
 
 
 def criteria() -> tuple[Metric, ...]:

@@ -22,7 +22,7 @@ Mode = Literal["last", "val", "oracle", "oracle-scripts"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 EXTERNAL = "external"
-"""In place of a mode, for scores that were made elsewhere: how their model was selected is unknown."""
+"""Stands in for a mode if scores were made elsewhere: how their model was selected is unknown."""
 
 EVALUATIONS = 20
 """Evaluations along a schedule by default."""

@@ -250,7 +250,7 @@ def fitted_networks(record: RunRecord, *, embedding_only: bool = False) -> dict[
     """
     run = f"run {record.info.id}"
     if record.info.selection == EXTERNAL:
-        raise ZslbenchError(f"{run} has no networks: it is external, evaluated from scores made elsewhere")
+        raise ZslbenchError(f"{run} has no networks: it is external: its scores were made elsewhere")
     if uses_test_images(record.info.selection):
         raise ZslbenchError(
             f"{run} has no networks: under --select {record.info.selection} its figures come from several "

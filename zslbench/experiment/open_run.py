@@ -232,8 +232,8 @@ def _packages() -> dict[str, str]:
 
 @cache
 def _git() -> dict[str, Any] | None:
-    """Revision of the checkout that zslbench runs from, and whether it has local changes: at the first run of
-    this process, which has most of its code in memory by then."""
+    """Revision of the checkout that zslbench runs from, and whether it has local changes, as of the first
+    call: most of the code is in memory by then."""
     folder = Path(zslbench.__file__).resolve().parent
     if not (folder.parent / ".git").exists():
         return None

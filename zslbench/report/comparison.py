@@ -40,7 +40,7 @@ from zslbench.store.record import RunRecord
 if TYPE_CHECKING:
     import pandas as pd
 
-_USUAL = "nothing unusual"
+_NOTHING_UNUSUAL = "nothing unusual"
 
 SHOW = ("published", "difference", "interval")
 """``published``: rows of published figures, if there are any of the method; ``difference``: ours minus
@@ -108,11 +108,11 @@ class _Group:
     records: Mapping[int, RunRecord]
     """By seed, ascending."""
     differs: Mapping[str, str]
-    """What the key says of it, by name."""
+    """What ``key.differs`` says in one line: values by name."""
 
     @property
     def family(self) -> tuple[_Key, str]:
-        """The same for groups that nothing else sets apart."""
+        """The same for all groups that differ in nothing else."""
         return self.key._replace(differs=""), self.dataset
 
 
@@ -232,27 +232,26 @@ class _Comparison:
 
     @staticmethod
     def _inputs(rows: Iterable[_Key]) -> dict[str, set[str]]:
-        """What the rows were computed from. What all share needs no column."""
+        """The features and semantics of the rows; those that all rows share need no column."""
         keys = list(rows)
         return {name: {getattr(one, name) for one in keys} for name in ("features", "semantics")}
 
     @cached_property
     def _usual(self) -> dict[tuple[_Key, str], dict[str, str]]:
-        """What the rows that only their differences set apart have usually, by their key without these and
-        data set."""
+        """The usual values in each family of groups."""
         families: dict[tuple[_Key, str], list[Mapping[str, str]]] = {}
         for one in self.groups:
             families.setdefault(one.family, []).append(one.differs)
         return {family: usual_facts(members) for family, members in families.items()}
 
     def _unusual(self, of: Iterable[_Group]) -> str:
-        """What sets the groups of a row apart, without what is usual; a note says what that is."""
+        """What sets a row apart, without usual values: a note below the table states these."""
         found: dict[str, str] = {}
         for one in of:
             usual = self._usual[one.family]
             found |= {name: text for name, text in one.differs.items() if usual.get(name) != text}
             if one.differs and not found:
-                return _USUAL
+                return _NOTHING_UNUSUAL
         return differences_text(found)
 
     def _rows(self, key: _Key, columns: Sequence[Column], of: Mapping[str, _Group]) -> list[Row]:
@@ -291,7 +290,7 @@ class _Comparison:
         lines += self.cells.notes()
         lines += dict.fromkeys(
             f"{one.key.method} on {one.dataset}, selection {one.key.selection}: {differences_text(usual)} "
-            "where a row does not say otherwise"
+            "unless a row says otherwise"
             for one in self.groups
             if (usual := self._usual[one.family])
         )

@@ -62,7 +62,7 @@ def rank_columns(
     requested: int | None = None,
     metrics: Iterable[Metric] | None = None,
 ) -> dict[str, Ranking]:
-    """The ranking of rows by the key of each metric; None: the headline metrics.
+    """The ranking of rows by each metric, under its key.
 
     Rows that lack the metric or some of the requested seeds take no part.
     """

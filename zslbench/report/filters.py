@@ -1,7 +1,7 @@
-"""Which runs a listing, a table or a removal is about: conditions such as ``method=sc-egg`` or ``H>50``.
+"""Filters for runs: conditions such as ``method=sc-egg`` or ``H>50``.
 
-All conditions must hold, but of several with ``=`` on one key any one is enough. A run that lacks what a
-condition asks about does not match it.
+All conditions must hold, except that several with ``=`` on one key are alternatives. A run that lacks a
+condition's key does not match it.
 """
 
 from __future__ import annotations
@@ -53,14 +53,19 @@ class Condition:
     sign: str
     """``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=`` or ``~``."""
     value: Any
-    """Text, None, a number, or for ``date`` the first moment that it means and the first one after it."""
+    """Text, a number or None; for ``date``, the start of the period and the moment after its end."""
 
     @classmethod
     def parse(cls, text: str) -> Condition:
-        """The condition in ``"seed<3"``; SettingsError, UnknownName: it is not one."""
+        """Read a condition such as ``"seed<3"``.
+
+        Raises:
+            SettingsError: it is not written as a condition, or its value does not suit the key.
+            UnknownName: there is no such key.
+        """
         found = _CONDITION.fullmatch(text)
         if not found:
-            raise SettingsError(f"--filter {text}: write {NOTATION}")
+            raise SettingsError(f"--filter {text}: write a condition as {NOTATION}")
         key, sign, value = found[1], found[2].replace("==", "="), found[3]
         key = _METRICS.get(key.lower(), "selection" if key == "select" else key)
         if key not in _KEYS and key.partition(".")[0] not in KINDS:
@@ -71,7 +76,7 @@ class Condition:
             raise SettingsError(f"--filter {text}: {error}") from None
 
     def holds(self, fact: Any) -> bool:
-        """Whether it holds of the run's value; ``...``: the run has none."""
+        """Whether a run with this value matches; ``...``: the run has no value."""
         if fact is ...:
             return False
         if self.key == "date":
@@ -135,7 +140,7 @@ _NAMED = ("method", "dataset", "variant", "reading", "selection", "seed")
 
 
 def _facts(record: RunRecord) -> dict[str, Any]:
-    """What a run is known by. Settings that validation chose have the chosen value."""
+    """The values of a run by key; a setting that validation searched has the chosen value."""
     info = record.info
     figures = {one.name: one.of(record.metrics) for one in METRICS.values()}
     return {
@@ -150,11 +155,11 @@ def _facts(record: RunRecord) -> dict[str, Any]:
 
 
 def _value(key: str, sign: str, text: str) -> Any:
-    """What a condition compares with; ValueError: it cannot be compared that way."""
+    """The value that a condition compares with; ValueError: it does not suit the key or the sign."""
     if key == "date":
         if sign == "~":
             raise ValueError("compare a date with =, !=, <, <=, > or >=")
-        return _moments(text)
+        return _period(text)
     if key in _TEXTS:
         if sign in _COMPARE:
             raise ValueError(f"compare {key} with =, != or ~")
@@ -175,8 +180,8 @@ def _value(key: str, sign: str, text: str) -> Any:
     return value
 
 
-def _moments(text: str) -> tuple[datetime, datetime]:
-    """From when to when a date (a day) or a time (a minute or second) lasts; without a zone it is UTC."""
+def _period(text: str) -> tuple[datetime, datetime]:
+    """The start and end of a day, minute or second; UTC unless a zone is given."""
     try:
         start = datetime.fromisoformat(text)
         start = start.replace(tzinfo=UTC) if start.tzinfo is None else start

@@ -178,7 +178,7 @@ def explain_settings(
 def explain_run(record: RunRecord, known: Registry) -> list[tuple[str, str]]:
     """The rows for the settings that a run had, chosen hyper-parameters included.
 
-    A run of a method that is no longer installed has none, and an external one neither.
+    An external run has none, nor has a run of a method that is no longer installed.
 
     Raises:
         PluginError: as for :func:`explain_settings`.

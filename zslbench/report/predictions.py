@@ -1,4 +1,4 @@
-"""A run's predictions on the test images, with their file names, and the confusions of classes in them."""
+"""A run's predictions on the test images, with file names, and its confusions of classes."""
 
 from __future__ import annotations
 
@@ -45,12 +45,11 @@ def predictions_frame(
 
 
 def confusions_frame(record: RunRecord) -> pd.DataFrame:
-    """The confusion matrices of a run, from stored predictions: a row for each pair of classes that occurs.
+    """A run's confusion matrices, from stored predictions: a row for each pair of classes that occurs.
 
     Columns: ``task`` (``GZSL`` or ``CZSL``), ``class``, its ``side``, ``predicted`` with ``predicted_side``,
     ``images`` and their ``share`` of the class's test images in percent. The diagonal is included.
-    ``predicted`` is missing where the class's own score is the highest but another's equals it, which counts
-    as wrong.
+    ``predicted`` is missing if the true class ties with another for the highest score, which counts as wrong.
     """
     import pandas as pd
 
@@ -83,7 +82,7 @@ def confusions_frame(record: RunRecord) -> pd.DataFrame:
 
 
 def most_confused(confusions: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Of each task the ``count`` most frequent confusions, by their share of the class, then by images."""
+    """The ``count`` most frequent confusions of each task, by share of the class and then by images."""
     wrong = confusions[confusions["class"] != confusions["predicted"]]
     ordered = wrong.sort_values(["share", "images"], ascending=False, kind="stable")
     first = ordered.groupby("task", sort=False).head(count)

@@ -30,11 +30,11 @@ ORACLE_NOTE = (
     "published code does; never compare with the other rows"
 )
 SELECTIONS = ("val", "last", "oracle", "oracle-scripts", EXTERNAL)
-"""In the order of a method's rows."""
+"""In the order of a method's rows in tables."""
 
 EXTERNAL_NOTE = (
-    "external: scores made elsewhere and evaluated here; how their epochs and settings were chosen is "
-    "unknown, so they are never ranked"
+    "external: scores made elsewhere and evaluated by zslbench; how their epochs and settings were chosen "
+    "is unknown, so they are never ranked"
 )
 
 # --- names ---------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
 
 
 def trust_notes(records: Sequence[RunRecord]) -> list[str]:
-    """A sentence if a run was selected on test images or nobody knows how, and those of its marks."""
+    """Notes on runs that were selected on test images, on external ones, and on marks."""
     modes = {record.info.selection for record in records}
     oracle = [ORACLE_NOTE] if any(map(uses_test_images, modes)) else []
     return [*oracle, *([EXTERNAL_NOTE] if EXTERNAL in modes else []), *mark_notes(records)]
@@ -173,7 +173,7 @@ def candidates_label(record: RunRecord) -> str:
 def ranking_key(record: RunRecord) -> str | None:
     """Equal for runs of one data set and selection that can be ranked together: those with the same
     candidates, with or without each mark that sets runs apart, and whose regions were all verified or all
-    not. None: it is not ranked, since test images took part in its fit or selection, or may have."""
+    not. None: it is not ranked, since test images took part in its fit or selection, or may have done."""
     mode = record.info.selection
     if uses_test_images(mode) or mode == EXTERNAL or knowledge_of_test(record.info):
         return None
@@ -264,8 +264,8 @@ def _epochs(record: RunRecord) -> Any:
 
 
 def without_seed(record: RunRecord) -> dict[str, Any]:
-    """The part of the identity that runs differing only in their seed share; the digests of an external run's
-    scores differ with the seed."""
+    """The part of the identity that runs differing only in their seed share. It lacks the digests of an
+    external run's scores, which differ with the seed."""
     return {key: value for key, value in record.info.identity.items() if key not in ("seed", EXTERNAL)}
 
 
@@ -283,9 +283,12 @@ _Facts = tuple[tuple[str, tuple[str, str]], ...]
 
 
 def runs_apart(records: Sequence[RunRecord]) -> list[tuple[dict[str, str], list[RunRecord]]]:
-    """As :func:`distinct_runs`, with what sets a group apart by name. A setting that validation searched is
-    ``searched``, with more where that does not tell two groups apart. Other scores of an external run with
-    the same seed, as an import may bring, are a group of their own."""
+    """As :func:`distinct_runs`, but with what sets a group apart as values by name.
+
+    The value of a setting that validation searched is ``searched``, with the candidates if two groups would
+    look the same. External runs with one seed and different scores, as an import may bring, form separate
+    groups.
+    """
     groups: dict[_Facts, dict[int, RunRecord]] = {}
     for record in records:
         others = without_seed(record)
@@ -299,7 +302,9 @@ def runs_apart(records: Sequence[RunRecord]) -> list[tuple[dict[str, str], list[
         groups.setdefault(facts, {})[record.info.seed] = record
     shared = set.intersection(*(set(facts) for facts in groups))
     apart = sorted({name for facts in groups for name, value in facts if (name, value) not in shared})
-    texts = {name: _texts([dict(facts).get(name, ("absent", "")) for facts in groups]) for name in apart}
+    texts = {
+        name: _value_texts([dict(facts).get(name, ("absent", "")) for facts in groups]) for name in apart
+    }
     return [
         ({name: texts[name][place] for name in apart}, [group[seed] for seed in sorted(group)])
         for place, group in enumerate(groups.values())
@@ -310,9 +315,9 @@ def _facts(values: Mapping[str, str], searched: Mapping[str, Any]) -> _Facts:
     return tuple(sorted((name, (value, str(searched.get(name, "")))) for name, value in values.items()))
 
 
-def _texts(values: Sequence[tuple[str, str]]) -> list[str]:
-    """A text for each value with the values that were searched instead (empty: none); different pairs have
-    different texts."""
+def _value_texts(values: Sequence[tuple[str, str]]) -> list[str]:
+    """A text for each pair of a value and the candidates that validation searched (empty: none); different
+    pairs have different texts."""
     shown = ["searched" if grid else shortened(value) for value, grid in values]
     if len(set(shown)) == len(set(values)):
         return shown
@@ -320,7 +325,7 @@ def _texts(values: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def usual_facts(groups: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """The facts that more of these groups of runs share than any other value of the same name."""
+    """The most common value of each name among these groups; names with a tie for it are left out."""
     found = {}
     for name in {name: None for group in groups for name in group}:
         ranked = Counter(group.get(name, "absent") for group in groups).most_common(2)

@@ -1,8 +1,8 @@
 """Runs as one file: a ZIP archive of their folders, ``runs/<id>/<file>``, for another store.
 
-The same runs make the same bytes. Nothing in an archive from elsewhere is believed: members other than files
-of runs are refused, every file must have the sha256 in its ``run.json``, and a run's id must be that of its
-identity. Checksums cannot tell who computed a run, or whether figures were invented together with them.
+The same runs make the same bytes. An archive from elsewhere is not trusted: members other than files of runs
+are refused, every file must have the sha256 in its ``run.json``, and a run's id must be that of its identity.
+Checksums cannot tell who computed a run, or whether somebody invented its figures together with them.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from zslbench.store.store import Store
 
 _MEMBER = re.compile(r"runs/([A-Za-z0-9_-]{1,64})/(run\.json|[A-Za-z0-9_-]{1,100}\.(?:parquet|safetensors))")
 _FOLDER = re.compile(r"runs/(?:[A-Za-z0-9_-]{1,64}/)?")
-_TEXT = 16 << 20
-"""Most bytes of a ``run.json``: it is parsed in memory."""
-_EXPANSION = 100
-"""Most bytes that a byte of the archive may become. Records shrink to a fifth, tables not at all."""
-_PIECE = 1 << 20
-_SHOWN = 5
-_DATE = (1980, 1, 1, 0, 0, 0)
-_BROKEN = (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
+_MAX_RUN_FILE = 16 << 20
+"""A ``run.json`` is at most this large: it is parsed in memory."""
+_MAX_EXPANSION = 100
+"""How many times its compressed size a file may have. Records shrink to a fifth, tables not at all."""
+_CHUNK = 1 << 20
+_LISTED_FAULTS = 5
+_MEMBER_DATE = (1980, 1, 1, 0, 0, 0)
+_ZIP_ERRORS = (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
 
 
 @dataclass
@@ -46,17 +46,17 @@ class Imported:
 
     added: list[RunRecord] = field(default_factory=list)
     equal: list[RunRecord] = field(default_factory=list)
-    """Those of the store with the same results as the archive's, which were left out."""
+    """Runs of the store that the archive has with the same results; they were skipped."""
     differing: list[tuple[RunRecord, Mapping[str, object]]] = field(default_factory=list)
-    """Those of the store with the same identity and other results, and the metrics in the archive."""
+    """Runs of the store that the archive has with different results, with the metrics in the archive."""
 
 
 def export_runs(records: Sequence[RunRecord], path: Path) -> int:
-    """Write finished runs into a new archive; its size in bytes.
+    """Write finished runs to a new archive and return its size in bytes.
 
     Raises:
         DataError: a run is damaged.
-        ZslbenchError: the file exists, or cannot be written; there is no part of it.
+        ZslbenchError: the file exists or cannot be written; no part of it is left.
     """
     if os.path.lexists(path):
         raise ZslbenchError(f"{path}: exists already; remove it, or choose another name")
@@ -78,13 +78,13 @@ def export_runs(records: Sequence[RunRecord], path: Path) -> int:
 
 
 def import_runs(path: Path, store: Store) -> Imported:
-    """Put the runs of an archive into a store: none if one of its files is not as recorded.
+    """Add the runs of an archive to a store; none if one of its files is not as recorded.
 
-    A run of which the store has one with the same id is left out. Each run appears whole; after an
-    interruption the same call adds those that are missing.
+    Runs whose id the store has are skipped. Each run appears whole; after an interruption, the same call adds
+    those that are missing.
 
     Raises:
-        DataError: the archive is damaged, has other things than runs, or has no room on the store's disk.
+        DataError: the archive is damaged, contains anything but runs, or does not fit on the store's disk.
     """
     done = Imported()
     with _readable(path) as archive, store.incoming() as own, explained(store.root, "write the run store"):
@@ -99,13 +99,13 @@ def import_runs(path: Path, store: Store) -> Imported:
         found = _checked([own / "runs" / run for run in members], path)
         for record in found:
             run = record.info.id
-            there = store.find(run)
-            if there is None and store.add(record.folder, run):
+            stored = store.find(run)
+            if stored is None and store.add(record.folder, run):
                 done.added.append(store.resolve(run))
-            elif (there := there or store.resolve(run)).same_results(record):
-                done.equal.append(there)
+            elif (stored := stored or store.resolve(run)).same_results(record):
+                done.equal.append(stored)
             else:
-                done.differing.append((there, record.metrics))
+                done.differing.append((stored, record.metrics))
     return done
 
 
@@ -125,7 +125,7 @@ def _pack(archive: ZipFile, record: RunRecord) -> None:
         raise DataError(record.folder, faults, "Compute the run again with --force, or leave it out")
     for name in (RUN_FILE, *sorted(record.digests)):
         source = record.folder / name
-        member = ZipInfo(f"runs/{record.info.id}/{name}", _DATE)
+        member = ZipInfo(f"runs/{record.info.id}/{name}", _MEMBER_DATE)
         member.external_attr = (stat.S_IFREG | 0o644) << 16
         member.compress_type = ZIP_DEFLATED if name == RUN_FILE else ZIP_STORED
         digest = sha256()
@@ -133,11 +133,13 @@ def _pack(archive: ZipFile, record: RunRecord) -> None:
             with source.open("rb") as file:
                 member.file_size = os.fstat(file.fileno()).st_size  # tells whether it needs 64 bits
                 with archive.open(member, "w") as out:
-                    while piece := file.read(_PIECE):
+                    while piece := file.read(_CHUNK):
                         digest.update(piece)
                         out.write(piece)
         except FileNotFoundError:
-            raise DataError(source, ["the run was replaced or removed meanwhile"], "Export again") from None
+            raise DataError(
+                source, ["the run was replaced or removed while it was exported"], "Export again"
+            ) from None
         if digest.hexdigest() != record.digests.get(name, digest.hexdigest()):
             raise DataError(source, ["changed while it was read"], "Export again")
 
@@ -153,39 +155,39 @@ def _readable(path: Path) -> Iterator[ZipFile]:
         archive = ZipFile(path)
     except OSError as error:
         raise DataError(path, [f"cannot be read: {error.strerror or error}"]) from None
-    except _BROKEN as error:
+    except _ZIP_ERRORS as error:
         raise DataError(path, [f"is not a ZIP archive, or damaged: {error}"]) from None
     with archive:
         yield archive
 
 
 def _members(archive: ZipFile, path: Path, room: int) -> dict[str, dict[str, ZipInfo]]:
-    """The files by run and name, all of which may be unpacked."""
+    """The files by run and name, after checks that all of them may be unpacked."""
     found: dict[str, dict[str, ZipInfo]] = {}
     faults = []
     for one in archive.infolist():
         if _FOLDER.fullmatch(one.filename):
             continue
-        if fault := _fault(one):
+        if fault := _member_fault(one):
             faults.append(f"{one.filename[:100]}: {fault}")
             continue
         _, run, name = one.filename.split("/")
         if name in found.setdefault(run, {}):
-            faults.append(f"{one.filename}: is there twice")
+            faults.append(f"{one.filename}: occurs twice")
         found[run][name] = one
     faults += [f"runs/{run}: has no {RUN_FILE}" for run, files in found.items() if RUN_FILE not in files]
     if faults:
-        raise DataError(path, _some(faults), "It was not written by 'zslbench runs export'")
+        raise DataError(path, _first_faults(faults), "It was not written by 'zslbench runs export'")
     if not found:
         raise DataError(path, ["has no runs"])
     size = sum(one.file_size for one in archive.infolist())
     if size > room:
-        raise DataError(path, [f"unpacks to {size:,} bytes, and the store's disk has {room:,} free"])
+        raise DataError(path, [f"unpacks to {size:,} bytes, but the store's disk has {room:,} free"])
     return found
 
 
-def _fault(member: ZipInfo) -> str:
-    """Why this cannot be a file of a run; empty: it can."""
+def _member_fault(member: ZipInfo) -> str:
+    """Why this cannot be a file of a run; empty if it can."""
     kind = stat.S_IFMT(member.external_attr >> 16)
     if not _MEMBER.fullmatch(member.filename):
         return "is not a file of a run"
@@ -194,11 +196,11 @@ def _fault(member: ZipInfo) -> str:
     if member.flag_bits & 0x1:
         return "is encrypted"
     if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        return "is compressed in an unknown way"
-    if member.filename.endswith(RUN_FILE) and member.file_size > _TEXT:
-        return f"has {member.file_size:,} bytes, more than {_TEXT:,}"
-    if member.file_size > _PIECE and member.file_size > _EXPANSION * member.compress_size:
-        return f"expands to {member.file_size:,} bytes, more than {_EXPANSION} times its size"
+        return "is compressed with an unsupported method"
+    if member.filename.endswith(RUN_FILE) and member.file_size > _MAX_RUN_FILE:
+        return f"has {member.file_size:,} bytes, more than {_MAX_RUN_FILE:,}"
+    if member.file_size > _CHUNK and member.file_size > _MAX_EXPANSION * member.compress_size:
+        return f"expands to {member.file_size:,} bytes, more than {_MAX_EXPANSION} times its size"
     return ""
 
 
@@ -207,12 +209,12 @@ def _unpack(archive: ZipFile, member: ZipInfo, target: Path, path: Path) -> None
         source = archive.open(member)
         with source, target.open("xb") as out:
             _copy(source, out, member.file_size)  # type: ignore[arg-type]
-    except _BROKEN as error:
+    except _ZIP_ERRORS as error:
         raise DataError(path, [f"{member.filename}: damaged: {error}"]) from None
 
 
 def _copy(source: BinaryIO, out: BinaryIO, size: int) -> None:
-    while piece := source.read(_PIECE):
+    while piece := source.read(_CHUNK):
         size -= len(piece)
         if size < 0:
             raise BadZipFile("it is larger than the archive says")
@@ -222,30 +224,30 @@ def _copy(source: BinaryIO, out: BinaryIO, size: int) -> None:
 
 
 def _checked(folders: Sequence[Path], path: Path) -> list[RunRecord]:
-    """The runs in these folders, each whole and with the id of its identity."""
+    """The runs in these folders, after checks that each is whole and consistent."""
     found, faults = [], []
     for folder in folders:
         where = f"runs/{folder.name}"
         try:
             record = RunRecord(folder)
-            wrong = [*record.verify(), *_forged(record, folder.name)]
+            wrong = [*record.verify(), *_contradictions(record, folder.name)]
         except DataError as error:
             wrong = list(error.faults)
         else:
             found.append(record)
         faults += [f"{where}/{one}" if one.startswith(RUN_FILE) else f"{where}: {one}" for one in wrong]
     if faults:
-        raise DataError(path, _some(faults), "Nothing was imported; ask for the archive again")
+        raise DataError(path, _first_faults(faults), "Nothing was imported; ask for the archive again")
     return found
 
 
-def _forged(record: RunRecord, run: str) -> list[str]:
-    """How a record contradicts itself."""
+def _contradictions(record: RunRecord, run: str) -> list[str]:
+    """Where a record contradicts itself or the name of its folder."""
     info, identity = record.info, record.info.identity
     try:
         computed = run_id(identity)
     except (TypeError, ValueError) as error:
-        return [f"its identity is not one: {error}"]
+        return [f"its identity is invalid: {error}"]
     stated = {
         "id": (info.id, run),
         "identity": (info.id, computed),
@@ -257,9 +259,9 @@ def _forged(record: RunRecord, run: str) -> list[str]:
         "seed": (info.seed, identity.get("seed", info.seed)),
     }
     apart = {name: pair for name, pair in stated.items() if pair[0] != pair[1]}
-    return [f"its {name} is {one!r:.60} and {other!r:.60}" for name, (one, other) in apart.items()]
+    return [f"its {name} is both {one!r:.60} and {other!r:.60}" for name, (one, other) in apart.items()]
 
 
-def _some(faults: Sequence[str]) -> list[str]:
-    more = len(faults) - _SHOWN
-    return [*faults[:_SHOWN], *([f"and {more} more faults"] if more > 0 else [])]
+def _first_faults(faults: Sequence[str]) -> list[str]:
+    more = len(faults) - _LISTED_FAULTS
+    return [*faults[:_LISTED_FAULTS], *([f"and {more} more faults"] if more > 0 else [])]

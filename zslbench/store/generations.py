@@ -7,8 +7,8 @@ place by a single rename, so readers always find either all of the old one or al
 An older generation stays until a newer one is an hour old, for processes that have opened it or found it in a
 listing; the next write after that removes it, if that newer one is whole.
 
-A removed run gets one more generation, with nothing but a file ``removed``: older ones no longer count,
-wherever another process is in reading or cleaning them. It goes when it is an hour old too.
+A removed run gets one more generation, a mark that contains only a file ``removed``. Older generations no
+longer count then, whatever another process is doing with them. The mark itself goes when it is an hour old.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Generations:
         """Possible ids of runs, sorted; OSError if the folders cannot be read."""
         # In this order: a first generation is removed long after a later one appears.
         found = {one for one in (*_names(self.runs), *_names(self.reruns)) if not one.startswith(".")}
-        return sorted(found - {one for one in _names(self.reruns) if self._is_gone(one)})
+        return sorted(found - {one for one in _names(self.reruns) if self._is_removed(one)})
 
     def newest(self, run: str) -> RunRecord | None:
         """The newest complete generation, with a warning for each damaged one that is newer; None: no run.
@@ -64,7 +64,7 @@ class Generations:
             try:
                 record = self._open(run, number)
             except DataError as error:
-                if self._is_mark(run, number):
+                if self._is_removal_mark(run, number):
                     break
                 if os.path.lexists(self._place(run, number)):
                     faults.append(error)
@@ -107,33 +107,35 @@ class Generations:
             return
 
     def remove(self, run: str, own: Path) -> bool:
-        """Remove all generations of a run, by way of ``own``, a new folder of this process; whether there
-        were any.
+        """Move all generations of a run into ``own``, a new folder of this process; whether there were any.
 
         Raises:
-            OSError: they cannot be removed; what is left counts as removed if the mark was written.
+            OSError: some cannot be moved; once the mark is written, they count as removed anyway.
         """
-        if not self._existing(run) or self._is_gone(run):
+        if not self._existing(run) or self._is_removed(run):
             return False
         mark = own / _REMOVED
         mark.mkdir()
         write_synced(mark / _REMOVED, b"")
         sync_folder(mark)
         self.publish(mark, run, replace=True)
-        self._drop_marked(run, own)
+        self._move_removed(run, own)
         return True
 
     def clean_all(self, own: Path) -> None:
-        """Clean every run, the newer generations of which are old enough for it."""
+        """Clean every run that has several generations or was removed."""
         for run in _names(self.reruns):
             self.clean(run, own)
 
     def clean(self, run: str, own: Path, at_once: bool = False) -> None:
         """Move older generations of a run into ``own``, a new folder of this process, and damaged ones to
-        ``damaged``; ``at_once``: these without waiting for a newer one to be old.
+        ``damaged``.
 
-        Only those with a newer complete generation are moved, or an old mark of a removed run, so numbers
-        only grow, and no place is used twice within an hour.
+        Only generations with a newer complete one are moved, and old marks of removed runs. So numbers only
+        grow, and no place is used twice within an hour.
+
+        Args:
+            at_once: whether to move damaged generations even if the newer one is not old yet.
         """
         with contextlib.suppress(OSError, DataError):  # such as when another process does the same
             self._clean(run, own, at_once)
@@ -157,8 +159,8 @@ class Generations:
             _log.warning("skipped: %s", fault)
 
     def _clean(self, run: str, own: Path, at_once: bool) -> None:
-        numbers = self._drop_marked(run, own)
-        if len(numbers) < 2 and not self._is_gone(run):
+        numbers = self._move_removed(run, own)
+        if len(numbers) < 2 and not self._is_removed(run):
             return
         now = own.stat().st_mtime  # from the clock of the file system, as the times of the generations
 
@@ -178,7 +180,7 @@ class Generations:
             try:
                 record = self._open(run, number)
             except BrokenRunError as error:
-                if self._is_mark(run, number):
+                if self._is_removal_mark(run, number):
                     if sound:
                         place.rename(own / f"{run}-{number}")
                 elif complete:
@@ -190,20 +192,20 @@ class Generations:
             else:
                 sound = is_old(number) and not record.verify()
 
-    def _is_mark(self, run: str, number: int) -> bool:
-        """Whether this generation says that the run was removed."""
+    def _is_removal_mark(self, run: str, number: int) -> bool:
+        """Whether this generation is the mark of a removed run."""
         return number > 1 and (self._place(run, number) / _REMOVED).is_file()
 
-    def _is_gone(self, run: str) -> bool:
-        """Whether the newest generation says so."""
+    def _is_removed(self, run: str) -> bool:
+        """Whether the newest generation is such a mark."""
         with contextlib.suppress(DataError):
-            return self._is_mark(run, next(iter(self._numbers(run)), 1))
+            return self._is_removal_mark(run, next(iter(self._numbers(run)), 1))
         return False
 
-    def _drop_marked(self, run: str, own: Path) -> list[int]:
-        """Move the generations that were removed into ``own``; the numbers of the others, newest first."""
+    def _move_removed(self, run: str, own: Path) -> list[int]:
+        """Move generations older than a mark into ``own``; the numbers of the others, newest first."""
         numbers = self._existing(run)
-        newest = next((number for number in numbers if self._is_mark(run, number)), 0)
+        newest = next((number for number in numbers if self._is_removal_mark(run, number)), 0)
         for number in numbers:
             if number < newest:
                 self._place(run, number).rename(own / f"{run}-{number}")

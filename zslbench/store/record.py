@@ -103,7 +103,7 @@ class RunRecord:
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """The sha256 of each of its files but ``run.json``, by name."""
+        """The sha256 of each file except ``run.json``, by name."""
         return self._files
 
     def same_results(self, other: RunRecord) -> bool:
@@ -170,7 +170,7 @@ class RunRecord:
 
 
 def is_whole(folder: Path, run: str) -> bool:
-    """Whether the folder has the ``run.json`` of this run, as it was written. Nothing else is checked."""
+    """Whether the folder has this run's undamaged ``run.json``. Nothing else is checked."""
     from zslbench.store.content import FORMAT
 
     try:

@@ -44,9 +44,9 @@ from zslbench.store.workspace import INFO_FILE, Unfinished, Workspaces, remove_d
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SWEEP = 60.0
-"""Seconds between two searches for what killed processes have left, whichever process does them."""
-_SWEPT = ".swept"
-"""A file of the store that tells when the last one began."""
+"""Seconds between two sweeps for leftovers of killed processes, whichever process does them."""
+_LAST_SWEEP = ".swept"
+"""An empty file in the store, written when a sweep begins."""
 _SHOWN = 8
 _WRITE = "write the run store"
 _log = logging.getLogger("zslbench")
@@ -86,8 +86,8 @@ class Store:
         return self._look_up(run) if _ID.fullmatch(run) else None
 
     def has(self, run: str) -> bool:
-        """Whether there is a finished run with this id, whole as it was written: faster than :meth:`find`,
-        which also checks what is in it."""
+        """Whether there is an undamaged finished run with this id. Faster than :meth:`find`, which also
+        checks the content of its ``run.json``."""
         return bool(_ID.fullmatch(run)) and (self._generations.is_whole(run) or self.find(run) is not None)
 
     def ids(self) -> frozenset[str]:
@@ -95,7 +95,7 @@ class Store:
         return frozenset(self._names())
 
     def begun(self) -> frozenset[str]:
-        """Ids of unfinished runs, some of which may have ended a moment ago."""
+        """Ids of unfinished runs; some may have ended a moment ago."""
         return frozenset(self._workspaces.names())
 
     def records(self) -> list[RunRecord]:
@@ -110,7 +110,7 @@ class Store:
             UnknownName: no run or several runs do; lists candidates.
             DataError: the run is damaged.
         """
-        found = self._generations.newest(self._only(prefix, self._names()))
+        found = self._generations.newest(self._match_prefix(prefix, self._names()))
         if found is None:  # removed a moment ago
             raise UnknownName(f"no run '{prefix}' in {self.root}")
         return found
@@ -118,7 +118,7 @@ class Store:
     def resolve_id(self, prefix: str) -> str:
         """The id of the run, finished, damaged or unfinished, that begins with ``prefix``; UnknownName as for
         :meth:`resolve`."""
-        return self._only(
+        return self._match_prefix(
             prefix, sorted({*self._names(), *(one.id for one in self._workspaces.unfinished())})
         )
 
@@ -188,7 +188,7 @@ class Store:
         return found
 
     def remove(self, run: str) -> bool:
-        """Remove a run with its checkpoints. Whether there was anything to remove.
+        """Remove a run and its checkpoints; whether there was anything to remove.
 
         Raises:
             RunInUse: a process is computing it; nothing was removed.
@@ -200,7 +200,7 @@ class Store:
             make_folder(self._workspaces.parent)
             begun = self.has_begun(run)
             if (lock := self._workspaces.acquire(run)) is None:
-                raise RunInUse(f"run {run} is being computed; stop that first, then remove it")
+                raise RunInUse(f"run {run} is being computed; stop it before you remove it")
             done = False
             try:
                 with scratch(self._tmp, run) as own:
@@ -220,8 +220,8 @@ class Store:
             yield own
 
     def add(self, folder: Path, run: str) -> bool:
-        """Move a finished run, whole and on the disk, from :meth:`incoming` to its place; false: there is
-        one with this id already."""
+        """Move a finished run, whole and on the disk, from :meth:`incoming` to its place. False: the store
+        already has a run with this id."""
         with explained(self.root, _WRITE):
             try:
                 self._generations.publish(folder, _checked(run), replace=False)
@@ -282,13 +282,13 @@ class Store:
                 self._generations.clean(written, own, at_once=True)
             if written is None or self._sweep_is_due(own):
                 with contextlib.suppress(Timeout), FileLock(self.root / ".sweeping", timeout=0):
-                    (self.root / _SWEPT).touch()
+                    (self.root / _LAST_SWEEP).touch()
                     self._sweep(own)
 
     def _sweep_is_due(self, own: Path) -> bool:
         # A sweep looks at every unfinished run: with hundreds of workers, one for each run would be too many.
         try:
-            swept = (self.root / _SWEPT).stat().st_mtime
+            swept = (self.root / _LAST_SWEEP).stat().st_mtime
         except FileNotFoundError:
             return True
         return own.stat().st_mtime - swept >= SWEEP  # both from the clock of the file system
@@ -317,7 +317,7 @@ class Store:
         with explained(self.root, "read the run store"):
             return self._generations.names()
 
-    def _only(self, prefix: str, names: list[str]) -> str:
+    def _match_prefix(self, prefix: str, names: list[str]) -> str:
         fits = [prefix] if prefix in names else [name for name in names if prefix and name.startswith(prefix)]
         if len(fits) == 1:
             return fits[0]

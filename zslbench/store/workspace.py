@@ -36,7 +36,7 @@ INFO_FILE = "info.json"
 _PATIENCE = 10.0
 """Seconds to wait for the mutex, in case its holder was stopped (Ctrl-Z) at that moment."""
 _MUTEXES = 64
-"""With a single one hundreds of processes would wait for each other."""
+"""With a single mutex, hundreds of processes would wait for each other."""
 _DAY = 24 * 3600.0
 
 

@@ -12,7 +12,7 @@ from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 
 _ENOUGH = 8
-"""Finished runs of a suite from which the cost of an equal one is estimated."""
+"""How many finished runs of a suite are enough to estimate the cost of an equal one."""
 
 
 class Costs:
@@ -24,7 +24,7 @@ class Costs:
         """By :func:`cost_key`; those measured here also by data set, and all of them under None."""
 
     def learn(self, cells: Iterable[Cell]) -> None:
-        """Look for runs that cost as much as the pending cells: among the suite's own, then in the store."""
+        """Find finished runs equal to the pending cells: in the suite, and only then in the whole store."""
         # Opening every run of a large store takes seconds.
         found, unknown = [], set()
         for cell in cells:

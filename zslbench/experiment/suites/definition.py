@@ -276,7 +276,7 @@ class Suite(Definition):
     part: bool = False
     """Whether it is only a part of the file."""
     several_selections: bool = False
-    """Whether the whole file has several."""
+    """Whether the whole file has several selections, even if this part has one."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON data, for :func:`restored`."""

@@ -119,7 +119,7 @@ def write_state(folder: Path, state: GroupState) -> None:
     """Replace the file of a group. A crash of the machine may leave it empty."""
     ended = state.state == "ended"
     path = folder / f"{state.number}{'.ended' * ended}.json"
-    # Each call has a file of its own: two threads may write at once.
+    # The file is the thread's own: two threads may write at once.
     part = folder / f".{path.name}.{os.getpid()}-{threading.get_native_id()}.part"
     part.write_text(json.dumps(asdict(replace(state, when=_now()))), "utf-8")
     part.replace(path)

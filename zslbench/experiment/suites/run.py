@@ -157,7 +157,7 @@ class Bench:
         self._ledger = Ledger(self.store)
         self._costs = Costs(self.store, self.mode)
         self._listed: dict[str, frozenset[str]] = {}
-        """What the store has; empty: it was not listed."""
+        """Names of what the store has, by kind (see :meth:`plan`); empty: it was not listed."""
         self._identities: dict[tuple[Cell, int], _Planned] = {}
         self._ended: dict[Cell, JobResult] = {}
         """Cells that were computed together with an earlier one."""
@@ -180,7 +180,7 @@ class Bench:
     def plan(self) -> None:
         """Decide what is to be done about each cell. Reads the data sets, one after the other."""
         self._form_groups()
-        if self._group is None:  # three listings instead of thousands of questions
+        if self._group is None:  # three listings instead of thousands of lookups
             self._listed = {
                 "runs": self.store.ids(),
                 "begun": self.store.begun(),
@@ -217,7 +217,7 @@ class Bench:
             planned = self._planned(cell)
         except Exception as error:
             faults[recipe] = error
-            if (record := self._recorded(self._known(cell))) is not None:
+            if (record := self._run_of(self._ledger_entry(cell))) is not None:
                 cell.status, cell.run = "found", record.info.id
                 cell.reason = "its data set is not on this machine to compare with"
             else:
@@ -227,12 +227,12 @@ class Bench:
         cell.run, cell.data = planned.run(cell.seed), planned.data
         if self.force:
             return
-        if self._may_have("runs", cell.run) and self.store.has(cell.run):
+        if self._may_exist("runs", cell.run) and self.store.has(cell.run):
             cell.status = "found"
             return
-        begun = self._may_have("begun", cell.run)
-        known = self._known(cell)
-        record = self._recorded(known)
+        begun = self._may_exist("begun", cell.run)
+        known = self._ledger_entry(cell)
+        record = self._run_of(known)
         if record is not None and same_figures(record.info.identity, {**planned.identity, "seed": cell.seed}):
             cell.status, cell.run = "found", record.info.id
         elif begun and self.store.is_running(cell.run):
@@ -252,15 +252,15 @@ class Bench:
             self._identities[key] = _Planned(identity, run_ids(identity), run_id(identity["data"]))
         return self._identities[key]
 
-    def _may_have(self, what: Literal["runs", "begun", "cells"], name: str) -> bool:
+    def _may_exist(self, what: Literal["runs", "begun", "cells"], name: str) -> bool:
         return not self._listed or name in self._listed[what]
 
-    def _known(self, cell: Cell) -> CellRecord | None:
-        """What the ledger has of a cell."""
-        return self._ledger.find(cell.id) if self._may_have("cells", cell.id) else None
+    def _ledger_entry(self, cell: Cell) -> CellRecord | None:
+        """The cell's entry in the ledger."""
+        return self._ledger.find(cell.id) if self._may_exist("cells", cell.id) else None
 
-    def _recorded(self, known: CellRecord | None) -> RunRecord | None:
-        """The finished run that the ledger has of a cell."""
+    def _run_of(self, known: CellRecord | None) -> RunRecord | None:
+        """The finished run that a ledger entry names."""
         return self.store.find(known.run) if known is not None and known.run is not None else None
 
     def _job(self, cell: Cell) -> Job:

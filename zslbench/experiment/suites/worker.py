@@ -114,12 +114,12 @@ class _Worker(Watcher):
         for cell, planned in zip(bench.cells, group.cells, strict=True):
             if not planned.wanted and cell.status in PENDING:
                 cell.status = "interrupted"
-        ends = _EndsOfCells(bench.cells, report)
+        reporter = _CellReporter(bench.cells, report)
         for cell, planned in zip(bench.cells, group.cells, strict=True):
             if planned.wanted and cell.status not in PENDING:
                 bench.record(cell)
-                ends.ended(cell, None)
-        bench.compute(ends)
+                reporter.ended(cell, None)
+        bench.compute(reporter)
 
     def _resolved(self, group: PlannedGroup) -> ResolvedSuite:
         """The group's cells alone.
@@ -145,8 +145,8 @@ class _Worker(Watcher):
         return ResolvedSuite(found.suite, found.lines, tuple(cells), found.remarks)
 
 
-class _EndsOfCells(Watcher):
-    """Reports the ends of cells."""
+class _CellReporter(Watcher):
+    """Reports each cell that has ended."""
 
     def __init__(self, cells: Sequence[Cell], report: GroupReport) -> None:
         self._places = {cell: str(place) for place, cell in enumerate(cells)}
