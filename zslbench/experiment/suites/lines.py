@@ -87,7 +87,7 @@ class Cell:
     data: str | None = None
     """Digest of the data."""
     seconds: float | None = None
-    """Estimated cost; None: unknown."""
+    """Estimated cost of a pending cell; None: unknown."""
     group: tuple[Cell, ...] = field(default=(), repr=False)
     """The cells that are trained together, this one included."""
     same: Cell | None = field(default=None, repr=False)
