@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from zslbench.errors import DataError, Interrupted, MissingData, SettingsError, ZslbenchError
+from zslbench.errors import DataError, Interrupted, MissingData, SettingsError, ZslbenchError, memory_shortage
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, Quiet, tracked
 from zslbench.experiment.execution import JobResult, compute_group
@@ -446,7 +446,9 @@ class Bench:
 
 def message_of(error: Exception) -> str:
     """One line, with the type of an error that is not a user's."""
-    return str(error) if isinstance(error, ZslbenchError) else one_line(error)
+    if isinstance(error, ZslbenchError):
+        return str(error)
+    return memory_shortage(error) or one_line(error)
 
 
 def same_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
