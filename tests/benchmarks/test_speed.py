@@ -25,6 +25,7 @@ def _threads() -> object:
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_parts_without_processes_run_and_are_written(tmp_path: Path) -> None:
     names = ["stage3", "stage1", "evaluator"]
     options = [word for name in names for word in ("--part", name)]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SUITE = """
 datasets = ["toy"]
 select = ["last"]
@@ -18,6 +20,7 @@ methods = [
 """
 
 
+@pytest.mark.slow
 def test_every_other_cell_is_run_and_standard_output_is_json(tmp_path: Path) -> None:
     info = tmp_path / "zslbench_rude-1.0.dist-info"
     info.mkdir()

@@ -275,6 +275,7 @@ def test_digests_of_arrays_are_not_what_a_plugin_says(root: Path, recipe: Recipe
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("large", [False, True])
 def test_nothing_trained_on_a_damaged_store_outlives_the_refusal(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool

@@ -133,6 +133,7 @@ def test_pessimist(check):
 """
 
 
+@pytest.mark.slow
 def test_three_lines_in_an_authors_test_file(tmp_path: Path) -> None:
     path = tmp_path / "test_mine.py"
     path.write_text(AUTHORS_TEST)

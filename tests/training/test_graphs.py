@@ -66,6 +66,7 @@ def computed_plainly(name: str) -> Trained:
     return run(stage(name), None)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STAGES)
 def test_on_static_buffers_training_is_the_same(name: str) -> None:
     plain = computed_plainly(name)

@@ -32,6 +32,7 @@ def empty(row: dict[str, Any], *names: str) -> bool:
     return all(row[name] is None for name in names)
 
 
+@pytest.mark.slow
 def test_every_output_has_acc_and_no_gzsl(zslbench: Any, root: Path) -> None:
     where = ("--dataset=small", f"--data-root={root}", "--threads=1")
     ids = []
@@ -82,6 +83,7 @@ def test_every_output_has_acc_and_no_gzsl(zslbench: Any, root: Path) -> None:
     assert "only CZSL" in page.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_an_ablation_and_a_suite(zslbench: Any, root: Path) -> None:
     where = (f"--data-root={root}", "--threads=1")
     tiny = ("--set=generator.hidden=8", "--set=generator.per_class=4", "--set=classifier.epochs=1")

@@ -72,6 +72,7 @@ def test_a_changed_later_stage_retrains_nothing_of_scen(run, first, settings):
     assert reused(run(settings)) == dict.fromkeys(SCEN, True)
 
 
+@pytest.mark.slow
 def test_a_changed_stage_2_finds_stage_1(run, first, tmp_path):
     changed = run({"embedding.stage2.epochs": 3})
     assert reused(changed) == dict.fromkeys(SCEN, False) | {"stage1": True}
@@ -125,6 +126,7 @@ def test_a_damaged_stage_is_noticed_told_and_computed_again(run, first, tmp_path
     assert reused(run({"generator.lr": 4e-4})) == dict.fromkeys(SCEN, True)
 
 
+@pytest.mark.slow
 def test_the_two_folds_have_stages_of_their_own_and_selection_shares_them(run):
     """``last`` finds what ``val`` computed on all training images."""
     larger = {"dataset.classes": 14}

@@ -90,6 +90,7 @@ def test_every_variant_runs_and_is_another_model(runs, reading):
     assert len({str(hashes(record, "gzsl")) for record in ours.values()}) == len(VARIANTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reading", READINGS)
 def test_the_stages_of_each(runs, reading):
     everything = {"embedding/stage1", "embedding/stage2", "generator", "gzsl", "czsl"}
@@ -102,6 +103,7 @@ def test_the_stages_of_each(runs, reading):
         assert stages(runs[variant, reading]) == everything - left_out, variant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reading", READINGS)
 def test_the_losses_of_each(runs, reading):
     for variant in VARIANTS:
@@ -115,6 +117,7 @@ def test_the_losses_of_each(runs, reading):
             assert logged(runs[variant, reading], "embedding/stage1") & stage1 == stage1 - left_out
 
 
+@pytest.mark.slow
 def test_the_baseline_has_no_scen(runs):
     for reading in READINGS:
         names = {name.split("/")[1] for name in hashes(runs["baseline", reading], "embedding")}
@@ -127,6 +130,7 @@ def scen(record, *left_out):
     }
 
 
+@pytest.mark.slow
 def test_what_variants_share_with_the_whole_method_in_the_paper(runs):
     whole = runs["full", "paper"]
     assert scen(runs["no-egs", "paper"]) == scen(whole)
@@ -140,6 +144,7 @@ def test_what_variants_share_with_the_whole_method_in_the_paper(runs):
         assert scen(runs[variant, "paper"]) != scen(whole)
 
 
+@pytest.mark.slow
 def test_what_variants_share_with_the_whole_method_in_the_code(runs):
     """Section 9: without L_SCR and without L_EGS g is the same."""
     whole = runs["full", "authors"]
@@ -148,6 +153,7 @@ def test_what_variants_share_with_the_whole_method_in_the_code(runs):
     assert scen(runs["no-scr", "authors"]) != scen(whole)
 
 
+@pytest.mark.slow
 def test_stages_that_variants_share_are_computed_once(runs):
     """In the order of the table: what comes first computes, what follows finds it."""
 

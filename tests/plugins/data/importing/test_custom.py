@@ -439,6 +439,7 @@ def test_images_may_be_linked(files: Any, run: Callable[..., Any], root: Path) -
     assert (files.folder / "photos" / files.names[0]).is_file()
 
 
+@pytest.mark.slow
 def test_imports_need_no_pillow() -> None:
     """It belongs to the extra that decodes images."""
     modules = ", ".join(f"zslbench_data.importing.{name}" for name in ("custom_write", "folder", "regions"))
