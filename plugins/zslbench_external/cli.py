@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import SEED, data_root_option, format_option, note, options_of, remark, store_option
+from zslbench.cli import (
+    SEED,
+    complete_datasets,
+    data_root_option,
+    format_option,
+    note,
+    options_of,
+    remark,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from zslbench.store import RunRecord
@@ -18,7 +27,12 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=_PATH)
-@click.option("--dataset", required=True, help="Data set of the scores; zslbench datasets lists them.")
+@click.option(
+    "--dataset",
+    required=True,
+    shell_complete=complete_datasets,
+    help="Data set of the scores; zslbench datasets lists them.",
+)
 @click.option("--name", required=True, help="Name of the method, for tables.")
 @click.option(
     "--czsl",

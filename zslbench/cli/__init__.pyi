@@ -1,3 +1,4 @@
+from .completion import complete_datasets as complete_datasets
 from .main import LazyGroup as LazyGroup, cli as cli, sets_environment as sets_environment
 from .options import (
     COUNT as COUNT,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli.completion import complete_suites
+from zslbench.cli.completion import complete_datasets, complete_methods, complete_suites
 from zslbench.cli.options import SEEDS, SELECTIONS, format_option, note, options_of, running_options
 from zslbench.errors import ZslbenchError
 from zslbench.output import echo
@@ -20,8 +20,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("suite", shell_complete=complete_suites)
-@click.option("--method", "methods", multiple=True, help="Run only this method or line; repeatable.")
-@click.option("--dataset", "datasets", multiple=True, help="Run only this data set; repeatable.")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    shell_complete=complete_methods,
+    help="Run only this method or line; repeatable.",
+)
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    shell_complete=complete_datasets,
+    help="Run only this data set; repeatable.",
+)
 @click.option("--seeds", type=SEEDS, help="Run only the first N of the suite's seeds.")
 @click.option("--select", multiple=True, type=SELECTIONS, help="Run only this selection; repeatable.")
 @click.option("--only-missing", is_flag=True, help="Skip cells that were started or failed before.")

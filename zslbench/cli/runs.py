@@ -47,7 +47,7 @@ def filter_options(command: Any) -> Any:
 
         return callback
 
-    for option in (
+    options = (
         click.option(
             "--filter",
             "texts",
@@ -79,7 +79,8 @@ def filter_options(command: Any) -> Any:
             callback=named("selection"),
             help="Only this selection.",
         ),
-    ):
+    )
+    for option in reversed(options):  # --help lists them in this order
         command = option(command)
     return command
 
