@@ -239,7 +239,8 @@ def store_row(folder: Path, cells: int, workers: int) -> dict[str, Any]:
         "submit, s": round(submitting + writing, 2),
         "plan.json, MB": round((submission.folder / "plan.json").stat().st_size / 1e6, 1),
         "read it, s": round(reading, 2),
-        "list states, s": round(max(listing, slowest), 2),
+        "list states, s": round(listing, 2),
+        "slowest beside workers, s": round(slowest, 2),
         "plan again, s": round(replanning, 2),
         "one left, s": round(replanning_one, 2),
         "list runs, s": round(reading_runs, 2),
@@ -302,9 +303,10 @@ def blocks(found: Mapping[str, list[dict[str, Any]]]) -> list[str]:
             "Runs of 10 ms on `toy`, 100 seeds of each line, computed by forked workers, of which "
             f"{KILLS} are killed with `kill -9` and replaced. Every run is in the store, whole, and none "
             "was computed twice except those of killed workers (the script fails otherwise). *plan*: of the "
-            "empty store, with the data set; *list states*: the slowest look at the workers; *plan again*: "
-            "with every run in the store; *one left*: with all but one, which costs what the others did; "
-            "*list runs* and *table*: read and check every run.",
+            "empty store, with the data set; *list states*: what `zslbench jobs` reads, when all runs have "
+            "ended, and the slowest time beside 200 workers that compute on this machine's cores; *plan "
+            "again*: with every run in the store; *one left*: with all but one, which costs what the others "
+            "did; *list runs* and *table*: read and check every run.",
             markdown(rows),
             "Where a network file system would be the limit is an estimate, not a measurement. Planning "
             "opens a small file for each finished cell, and the table two, its entry in the ledger and its "

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _HEAD = b'{\n "sha256": "'
+CHECKSUM_END = len(_HEAD) + 64
+"""Where the checksum of a text of :func:`checked_json` ends."""
 
 
 @contextlib.contextmanager
@@ -119,15 +121,19 @@ def checked_json(content: Mapping[str, Any], *, allow_nan: bool = False) -> byte
     return _HEAD + digest + text[len(_HEAD) :]
 
 
+def has_own_checksum(data: bytes) -> bool:
+    """Whether the bytes are those that :func:`checked_json` returned."""
+    expected = hashlib.sha256(_HEAD + data[CHECKSUM_END:]).hexdigest().encode("ascii")
+    return data.startswith(_HEAD + expected)
+
+
 def parse_checked_json(data: bytes) -> dict[str, Any]:
     """The content that :func:`checked_json` was given.
 
     Raises:
         ValueError: the bytes are not those that were written.
     """
-    end = len(_HEAD) + 64
-    expected = hashlib.sha256(_HEAD + data[end:]).hexdigest().encode("ascii")
-    if not data.startswith(_HEAD + expected):
+    if not has_own_checksum(data):
         raise ValueError("its sha256 is not the recorded one")
     content: dict[str, Any] = parse_json(data, bounded=False)
     del content["sha256"]

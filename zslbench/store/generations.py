@@ -78,9 +78,12 @@ class Generations:
 
     def is_whole(self, run: str) -> bool:
         """Whether ``run.json`` of the newest generation is the one that was written."""
+        # Strings, not paths: plans ask this of thousands of runs.
+        folder = os.path.join(self.runs, run)  # noqa: PTH118
         with contextlib.suppress(DataError):
-            number = next(iter(self._numbers(run)), 1)
-            return is_whole(self._place(run, number), run)
+            if os.path.lexists(os.path.join(self.reruns, run)):  # noqa: PTH118
+                folder = str(self._place(run, next(iter(self._numbers(run)), 1)))
+            return is_whole(folder, run)
         return False
 
     def publish(self, folder: Path, run: str, replace: bool) -> None:
