@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def suite_rows(
         words = [sys.executable, "-m", "zslbench", "bench", str(suite), "--threads", "1", *options]
         with tempfile.TemporaryDirectory(dir=folder) as store:
             words += ["--store", store, "--format", "json"]
-            _, took = timed(lambda words=words: subprocess.run(words, check=True, capture_output=True))
+            _, took = timed(partial(subprocess.run, words, check=True, capture_output=True))
         alone = runs * seconds / at_once
         base = base or took - alone
         rows.append(
@@ -287,7 +288,8 @@ def main(given: list[str] | None = None) -> dict[str, list[dict[str, Any]]]:
 def blocks(found: Mapping[str, list[dict[str, Any]]]) -> list[str]:
     """The page's text."""
     text = ["Regenerate with `python -m benchmarks.executors`."]
-    if rows := [*found.get("pool", []), *found.get("slurm", [])]:
+    suites = [*found.get("pool", []), *found.get("slurm", [])]
+    if suites:
         text += [
             "## One suite, computed in several ways",
             "Runs that wait and then fit a closed form on `toy`; the whole command, from its start to its "
@@ -295,7 +297,7 @@ def blocks(found: Mapping[str, list[dict[str, Any]]]) -> list[str]:
             "and reads the data set, of SLURM's scheduler between two tasks, and of learning that they have "
             "finished; it does not grow with the length of a run. Short runs are better computed several "
             "to a task.",
-            markdown(rows),
+            markdown(suites),
         ]
     if rows := found.get("store"):
         text += [
