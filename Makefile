@@ -15,9 +15,7 @@ run: $(STAMP)
 	$(BIN)/zslbench run eszsl --dataset toy --threads 1
 	$(BIN)/zslbench table --dataset toy
 
-# Types are checked while the tests run, which often wait for processes of their own.
-test: lint
-	$(MAKE) --no-print-directory --jobs=2 types tests
+test: lint tests
 
 # Format, lint, spelling and import rules: the hooks of .pre-commit-config.yaml.
 lint: $(STAMP)
@@ -27,8 +25,8 @@ types: $(STAMP)
 	$(BIN)/mypy --num-workers auto
 
 # One process per core, each with one thread: more threads than cores wait for each other at every operation.
-# Bytecode is kept: many tests start processes of their own.
-PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile
+# Bytecode is kept: many tests start processes of their own. Files are taken in the order of tests/conftest.py.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 tests: $(STAMP)
 	$(PYTEST) -m "not slow"

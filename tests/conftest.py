@@ -39,6 +39,13 @@ def _modules_with_shapes() -> list[str]:
 _hook = install_import_hook(_modules_with_shapes(), "beartype.beartype")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file that waits for a whole suite comes first: at the end the other processes would wait for it, and
+    for two of them they would wait at once."""
+    waiting = [item.path for item in items if "quick_store" in getattr(item, "fixturenames", ())]
+    items.sort(key=lambda item: item.path not in waiting[:1])
+
+
 def pytest_collection_finish() -> None:
     """What was imported and collected stays: the garbage collector need not visit it in every test."""
     gc.freeze()
