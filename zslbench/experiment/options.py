@@ -20,9 +20,12 @@ from zslbench.errors import did_you_mean
 from zslbench.store.parsing import LARGEST, MOST_SEEDS
 
 if TYPE_CHECKING:
+    _StringType = click.ParamType[str]
     from zslbench.experiment.datasets import DataFiles, StoreCheck
     from zslbench.experiment.job import ExecutionMode
     from zslbench.store.store import Store
+else:
+    _StringType = click.ParamType  # generic from click 8.3 on
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,7 +38,7 @@ SEEDS = click.IntRange(1, MOST_SEEDS)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-class _Device(click.ParamType[str]):
+class _Device(_StringType):
     name = "auto|cpu|cuda|cuda:N"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
