@@ -349,6 +349,21 @@ def test_a_workspace_is_kept_by_an_interruption_and_removed_by_success(store: St
     assert store.begun() == frozenset()
 
 
+def test_a_store_has_what_it_finds(store: Store, make_run: Make) -> None:
+    assert not store.has("a") and store.ids() == frozenset()
+    for run in ("a", "edited", "cut", "copied"):
+        store.write(make_run(run))
+    edited, cut = (store.runs / name / "run.json" for name in ("edited", "cut"))
+    edited.write_bytes(edited.read_bytes().replace(b"metrics", b"Metrics"))
+    cut.write_bytes(cut.read_bytes()[:-1])
+    shutil.copytree(store.runs / "copied", store.runs / "under-another-name")
+    assert store.ids() == {"a", "edited", "cut", "copied", "under-another-name"}
+    assert {run for run in store.ids() if store.has(run)} == {"a", "copied"}
+    assert {run for run in store.ids() if store.find(run) is not None} == {"a", "copied"}
+    store.write(make_run("cut"), replace=True)  # its newest generation is whole
+    assert store.has("cut")
+
+
 def test_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZSLBENCH_STORE", str(tmp_path / "env"))
     assert Store.default(None).root == tmp_path / "env"
