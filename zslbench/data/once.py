@@ -40,6 +40,11 @@ def file_state(path: Path) -> FileState:
     return str(path), 0, 0, 0, 0
 
 
+def is_settled(state: FileState) -> bool:
+    """Whether the file changed long enough ago for any further change to give it another state."""
+    return time.time_ns() - state[4] > _SETTLED
+
+
 def is_known(check: str, states: Sequence[FileState]) -> bool:
     """Whether files in these states have passed a check, in this process or an earlier one."""
     return _mark(check, states).exists()
@@ -47,7 +52,7 @@ def is_known(check: str, states: Sequence[FileState]) -> bool:
 
 def remember(check: str, states: Sequence[FileState]) -> None:
     """Remember that files have passed, unless one changed too recently to notice a further change."""
-    if time.time_ns() - max(state[4] for state in states) > _SETTLED:
+    if all(map(is_settled, states)):
         with contextlib.suppress(OSError):
             mark = _mark(check, states)
             mark.parent.mkdir(parents=True, exist_ok=True)

@@ -8,13 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zslbench.data.folder import (
-    SEMANTICS_FILES,
-    FileVariables,
-    FolderContents,
-    ImageLabels,
-    transposed,
-)
+from zslbench.data.features import read_features
+from zslbench.data.folder import SEMANTICS_FILES, FileVariables, FolderContents, ImageLabels
 from zslbench.data.images.store import decoded_pictures
 from zslbench.data.kinds import absence
 from zslbench.data.locations import HOW_TO_CHOOSE, SPLITS_FILE, require_folder
@@ -149,13 +144,12 @@ def read_xlsa17(
         labels: ImageLabels | None = ImageLabels(source.labels, file, source.image_files)
     else:
         file, features_name = f"{stem}.mat", str(stem)
-        keys = {"features", "labels"} | ({"image_files"} if image_files or with_regions else set())
-        variables = FileVariables(file, read_mat(folder / file, keys), findings)
-        x, labels = variables.matrix("features"), variables.labels()
-        if x is not None and labels is not None and x.shape[1] != len(labels.labels):
-            size = f"{x.shape[0]} x {x.shape[1]} (d x images)"
+        keys = {"labels"} | ({"image_files"} if image_files or with_regions else set())
+        x = read_features(folder / file, findings)
+        labels = FileVariables(file, read_mat(folder / file, keys), findings).labels()
+        if x is not None and labels is not None and len(x) != len(labels.labels):
+            size = f"{x.shape[1]} x {len(x)} (d x images)"
             findings.error(f"features are {size}, labels {len(labels.labels)}", file)
-        x = None if x is None else transposed(x)
     contents = FolderContents(folder, labels, semantics, findings)
     described = contents.unchecked(semantics)
     if described is not None and expected is not None:
