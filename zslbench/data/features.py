@@ -60,7 +60,7 @@ def _parse(path: Path, findings: Findings) -> Rows | None:
 
 
 def _names(path: Path, state: FileState) -> tuple[Path, str, str]:
-    """The cache's folder, what names of this file's features begin with, and the same for this state of it."""
+    """The cache's folder, and what names of its files begin with for this path and for this state of it."""
 
     def digest(value: object) -> str:
         return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
