@@ -28,7 +28,8 @@ from zslbench_classics.settings import DAPSettings
 log = logging.getLogger("zslbench")
 
 TOLERANCE = 1e-6
-"""L-BFGS has converged when no entry of the gradient of the mean loss of an image is larger."""
+"""L-BFGS has converged when no entry of the gradient of an image's mean loss is larger, where the weights are
+scaled so that the curvature is at most 1."""
 
 
 MOST_NEGATIVE = 0.1
@@ -72,35 +73,45 @@ class DAP(Classifier):
         self, x: Float[Tensor, "n d"], targets: Float[Tensor, "n attributes"]
     ) -> tuple[Float[Tensor, "attributes d"], Float[Tensor, " attributes"]]:
         """w and b of every attribute's logistic regression; warns if L-BFGS has not converged."""
-        w = torch.zeros(targets.shape[1], x.shape[1]).to(x).requires_grad_()
-        b = torch.zeros(targets.shape[1]).to(x).requires_grad_()
+        n = len(x)
+        x = torch.cat([x, torch.ones(n, 1).to(x)], dim=1)  # the last weight of each row is its b
+        ridge = torch.full((x.shape[1],), 1 / (self.settings.c * n)).to(x)
+        ridge[-1] = 0
+        # No Hessian of the mean loss exceeds L Lᵀ: in v = Lᵀ w all directions are about equally steep.
+        root = torch.linalg.cholesky(x.T @ x / (4 * n) + torch.diag(ridge))
+        whitened = torch.linalg.solve_triangular(root, x.T, upper=False).T.contiguous()
+        v = torch.zeros(targets.shape[1], x.shape[1]).to(x).requires_grad_()
+
+        def weights() -> Float[Tensor, "attributes d_and_1"]:
+            return torch.linalg.solve_triangular(root.T, v.T, upper=True).T
+
+        def loss() -> Float[Tensor, ""]:
+            """The objective divided by C n, over all attributes."""
+            wrong = torch.nn.functional.softplus((1 - 2 * targets) * (whitened @ v.T)).sum() / n
+            total = wrong + (ridge * weights() ** 2).sum() / 2
+            (v.grad,) = torch.autograd.grad(total, v)
+            return total.detach()
+
         descent = torch.optim.LBFGS(
-            [w, b],
+            [v],
             max_iter=self.settings.iterations,
             tolerance_grad=TOLERANCE,
             tolerance_change=0,
             history_size=20,
             line_search_fn="strong_wolfe",
         )
-
-        def loss() -> Float[Tensor, ""]:
-            """The objective divided by C n, over all attributes."""
-            wrong = torch.nn.functional.softplus((1 - 2 * targets) * (x @ w.T + b)).sum()
-            total = (wrong + (w**2).sum() / (2 * self.settings.c)) / len(x)
-            w.grad, b.grad = torch.autograd.grad(total, (w, b))
-            return total.detach()
-
         with torch.enable_grad():
             descent.step(loss)  # type: ignore[no-untyped-call]
             loss()
-        assert w.grad is not None and b.grad is not None
-        if (slope := float(torch.cat([w.grad.flatten(), b.grad]).abs().max())) > TOLERANCE:
+        assert v.grad is not None
+        if (slope := float(v.grad.abs().max())) > TOLERANCE:
             log.warning(
                 "dap: no convergence in %d iterations of L-BFGS (gradient %.1g); raise classifier.iterations",
                 self.settings.iterations,
                 slope,
             )
-        return w.detach(), b.detach()
+        found = weights().detach()
+        return found[:, :-1], found[:, -1]
 
     def scores(self, nets: Networks, features: Float[Tensor, "n d"]) -> Float[Tensor, "n classes"]:
         """log p(c | x) without its constant."""
