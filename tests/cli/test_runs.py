@@ -55,6 +55,19 @@ def test_filters_and_the_older_options_choose_together(store: Store, call: Call)
     call("--filter", "seeds>0", code=2)
 
 
+def test_ids_for_other_commands(store: Store, call: Call) -> None:
+    every = {one.info.id: one.info.method for one in store.records()}
+    assert set(call("--ids").stdout.split()) == set(every)
+    (only,) = call("--ids", "--method", "eszsl").stdout.splitlines()
+    assert every[only] == "eszsl"
+    assert call("--ids", "--method", "none").stdout == ""
+
+
+def test_what_to_do_where_no_run_matches(store: Store, call: Call, tmp_path: Path) -> None:
+    assert "zslbench run METHOD" not in call("--filter", "method=none").stderr  # the filter is the reason
+    assert "zslbench run METHOD" in call("--store", str(tmp_path / "empty")).stderr
+
+
 def test_settings_are_shown_where_runs_differ_in_them(store: Store, call: Call) -> None:
     assert "differs in" not in call().stdout
     fake_record(store, "sc-egg", identity={"settings/classifier/lr": 0.5})

@@ -130,9 +130,10 @@ def table(store: Path | None, fmt: str, show: str | None, metrics: str | None, f
     from zslbench.store.store import Store
 
     shown, named = parse_choices(show, SHOW), metrics_named(metrics)
-    records = filters.finished(Store.default(store).records())
+    where = Store.default(store)
+    records = filters.finished(where.records())
     if not records:
-        note_empty()
+        note_empty(where)
         emit([], fmt)
         return
     if fmt in ("csv", "json"):

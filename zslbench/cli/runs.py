@@ -13,6 +13,7 @@ from zslbench.cli.main import EVERYWHERE
 from zslbench.cli.options import STORED_SELECTIONS, format_option, note, remark, store_option
 from zslbench.data.locations import dataset_key
 from zslbench.errors import ZslbenchError
+from zslbench.output import echo
 from zslbench.report.tables.render import emit
 
 if TYPE_CHECKING:
@@ -85,9 +86,12 @@ def filter_options(command: Any) -> Any:
     return command
 
 
-def note_empty() -> None:
-    """Say that no run matches."""
-    note("the store has no matching run; to compute one: zslbench run METHOD --dataset NAME")
+def note_empty(store: Store) -> None:
+    """Say that no run matches, and how to find or compute one."""
+    if store.records() or store.unfinished():
+        note("the store has no matching run; to see all that it has: zslbench runs")
+    else:
+        note("the store has no run; to compute one: zslbench run METHOD --dataset NAME")
 
 
 def refuse_options(context: click.Context) -> None:
@@ -100,10 +104,11 @@ def refuse_options(context: click.Context) -> None:
 
 @click.group(invoke_without_command=True)
 @filter_options
+@click.option("--ids", is_flag=True, help="Print only the ids, one per line, for use in other commands.")
 @store_option
 @format_option
 @click.pass_context
-def runs(context: click.Context, store: Path | None, fmt: str, filters: Filters) -> None:
+def runs(context: click.Context, ids: bool, store: Path | None, fmt: str, filters: Filters) -> None:
     """List finished and unfinished runs, or remove, export and import them."""
     from zslbench.evaluation.candidates import TEST
     from zslbench.store.store import Store
@@ -111,9 +116,14 @@ def runs(context: click.Context, store: Path | None, fmt: str, filters: Filters)
     if context.invoked_subcommand is not None:
         refuse_options(context)
         return
-    listed = _rows(Store.default(store), filters)
+    where = Store.default(store)
+    listed = _rows(where, filters)
     if not listed:
-        note_empty()
+        note_empty(where)
+    if ids:
+        if listed:
+            echo(*(row["run"] for row in listed))
+        return
     if fmt not in ("csv", "json"):
         usual = {"candidates": TEST, "differs in": ""}
         shared = {name for name, text in usual.items() if all(row[name] == text for row in listed)}
