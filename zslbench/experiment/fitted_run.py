@@ -292,6 +292,11 @@ def load_run(
     recipe, recorded = _recipe(record, data_root), record.data.get("regions")
     parts, inputs = recipe.parts, embedding_inputs(recipe)
     of_images = inputs == "images"
+    if regions and inputs == "features" and not recorded:
+        raise SettingsError(
+            f"run {record.info.id} reads features {record.data['features']}, and neither region features nor "
+            "pictures; leave out --regions"
+        )
     name = regions or (recorded["name"] if recorded and not of_images else None)
     files = {"images" if of_images else "regions": name}
     dataset = load_dataset(

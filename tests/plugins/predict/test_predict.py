@@ -64,8 +64,8 @@ def finished(root: Path) -> Callable[..., str]:
 def load(root: Path) -> Callable[..., Any]:
     """Loads a run."""
 
-    def make(run: str) -> Any:
-        return zslbench.load(run, store=root.parent / "runs", data_root=root, device="cpu")
+    def make(run: str, **options: Any) -> Any:
+        return zslbench.load(run, store=root.parent / "runs", data_root=root, device="cpu", **options)
 
     return make
 
@@ -226,6 +226,8 @@ def test_runs_that_cannot_predict_say_why(root: Path, finished: Callable[..., st
         load(finished("eszsl", features=BACKBONE, select="oracle", settings=FIXED))
     with pytest.raises(UnknownName):
         load("no-such-run")
+    with pytest.raises(SettingsError, match="leave out --regions"):
+        load(finished("eszsl", features=BACKBONE), regions="other")
     shutil.copy(root / "Zoo" / f"{BACKBONE}.mat", root / "Zoo" / "brought.mat")
     brought = load(finished("eszsl", features="brought"))
     with pytest.raises(ZslbenchError, match=r"features brought .*--features FILE"):
