@@ -92,6 +92,27 @@ def test_listings_beside_writers_miss_nothing(
     assert folders(store) == []
 
 
+def test_runs_removed_beside_their_writers_are_whole_or_gone(
+    store: Store, helper: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two processes compute the same three runs; two others remove them all the while."""
+    writers = [helper("compute", store.root, 60) for _ in range(2)]
+    removers = [helper("remove", store.root) for _ in range(2)]
+    while any(process.poll() is None for process in writers):
+        whole(store, skip=("run0", "run1", "run2"))  # may be removed while they are read
+    assert [process.wait(60) for process in writers] == [0, 0]
+    for process in removers:
+        process.stdin.write("end\n")
+        process.stdin.flush()
+    assert sum(int(process.stdout.readline()) for process in removers) > 3
+    assert [process.wait(60) for process in removers] == [0, 0]
+    whole(store)
+    assert folders(store) == [] and not (store.root / "damaged").exists()
+    for run in ("run0", "run1", "run2"):
+        store.remove(run)
+    assert list(store.records()) == []
+
+
 @pytest.mark.parametrize("replace", [0, 1])
 def test_a_writer_killed_at_random_moments_leaves_no_partial_run(
     store: Store,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import select
@@ -22,7 +23,7 @@ from records import DATA, IDENTITY
 
 from zslbench.store import generations
 from zslbench.store.record import RunContent, RunInfo, files_of
-from zslbench.store.store import Store
+from zslbench.store.store import RunInUse, RunRemoved, Store
 
 DISK = ("files.py", "generations.py", "store.py", "workspace.py")
 """Modules that write to the disk."""
@@ -75,6 +76,24 @@ def busy(store: Store, name: str, grace: int) -> None:
             time.sleep(0.1 if i < 200 else 2.0)
 
 
+def compute(store: Store, rounds: int) -> None:
+    """Writes each of three runs again and again, in its workspace, as whoever computes it does."""
+    for i in range(rounds):
+        run = f"run{i % 3}"
+        with contextlib.suppress(RunRemoved), store.workspace(run):
+            store.write(content(store, run, i), replace=True)
+
+
+def remove(store: Store) -> None:
+    """Removes the three runs again and again until a line comes; answers with how often there was one."""
+    removed = 0
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        for run in ("run0", "run1", "run2"):
+            with contextlib.suppress(RunInUse):
+                removed += store.remove(run)
+    print(removed, flush=True)
+
+
 def forked(store: Store, replace: int) -> None:
     """For each line on stdin, ``delay`` or ``line k``: a forked child writes runs until it is killed.
 
@@ -111,6 +130,5 @@ def hold(store: Store, run: str) -> None:
 
 if __name__ == "__main__":
     what, root, *rest = sys.argv[1:]
-    {"many": many, "race": race, "busy": busy, "forked": forked, "hold": hold}[what](  # type: ignore[operator]
-        Store(Path(root)), *[int(one) if one.isdigit() else one for one in rest]
-    )
+    tasks = {one.__name__: one for one in (many, race, busy, compute, remove, forked, hold)}
+    tasks[what](Store(Path(root)), *[int(one) if one.isdigit() else one for one in rest])  # type: ignore

@@ -52,6 +52,10 @@ _WRITE = "write the run store"
 _log = logging.getLogger("zslbench")
 
 
+class RunRemoved(ZslbenchError):
+    """A run that was just written is gone: another process removed it."""
+
+
 class RunInUse(ZslbenchError):
     """A process is computing the run."""
 
@@ -167,6 +171,7 @@ class Store:
 
         Raises:
             ZslbenchError: it cannot be written (disk full, not writable); the store is unchanged.
+            RunRemoved: it was written, and another process removed it at once.
             ValueError, TypeError: part of ``content`` cannot be stored.
         """
         run = _checked(content.info.id)
@@ -184,7 +189,8 @@ class Store:
                 self._written.add(run)
                 self._clean(own, run)
         found = self._generations.newest(run)
-        assert found is not None
+        if found is None:  # written without the lock, since two processes computed it
+            raise RunRemoved(f"run {run} was removed by another process as soon as it was written")
         return found
 
     def remove(self, run: str) -> bool:
