@@ -99,8 +99,9 @@ def _fold(name: str, dataset: Dataset, split: FoldSplit, device: torch.device, i
     number[classes] = np.arange(len(classes))
 
     def tensor(array: np.ndarray) -> Tensor:
-        # A copy: no view may share memory with the whole data set.
-        return torch.from_numpy(np.array(array)).to(device)
+        # A copy: no view may share memory with the whole data set. It lies in torch's memory, since products
+        # may be rounded differently where memory is aligned otherwise, as NumPy's may be.
+        return torch.tensor(array, device=device)
 
     vectors = dataset.attribute_vectors
     space = ClassSpace(
@@ -130,7 +131,7 @@ def inputs_of(dataset: Dataset, rows: Indices, device: torch.device, inputs: str
     """What an embedding reads of some of a data set's images: ``features`` (a copy), ``regions`` or
     ``images``; None: the data set does not have them."""
     if inputs == "features":
-        return torch.from_numpy(np.array(dataset.features[rows])).to(device)
+        return torch.tensor(dataset.features[rows], device=device)
     if dataset.regions is None:
         return None
     stored = RegionRows(dataset.regions, rows, device)
@@ -238,7 +239,7 @@ class RegionRows:
             elif device.type == "cuda":
                 values = load(numbers.cpu().numpy())
             else:
-                return torch.from_numpy(source[rows[numbers.cpu().numpy()]]).to(device)
+                return torch.tensor(source[rows[numbers.cpu().numpy()]], device=device)
             values = values.to(torch.float32)
             return values if scale is None else values.mul_(scale)
 
