@@ -6,10 +6,11 @@ Importing this module imports torch; ``import zslbench`` does not import it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zslbench.data.split_sets import find_splits, is_split_set
 from zslbench.errors import MissingData, UnknownName, ZslbenchError
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment.datasets import DatasetCache
@@ -27,7 +28,9 @@ from zslbench.experiment.suites.run import Watcher, prepare
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.lookup import Registry
 from zslbench.report.ablation import Ablation, ablation_of
+from zslbench.report.over_splits import splits_table
 from zslbench.report.results import runs_frame, seeds_table
+from zslbench.report.tables.model import Table
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 
@@ -37,19 +40,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """The runs of one method on one data set, one per seed."""
+    """The runs of one method on one data set, one per seed, or on several splits of it."""
 
     records: tuple[RunRecord, ...]
     found: int
     """How many of them were in the store."""
+    split_set: str | None = None
+    """The name that meant the splits, ``hmdb51/*``; None: a single data set."""
 
     def frame(self) -> pd.DataFrame:
-        """One row per seed; figures in percent (Acc, U, S, H, AUSUC; calibrated: U_cal, S_cal, H_cal)."""
+        """One row per run; figures in percent (Acc, U, S, H, AUSUC; calibrated: U_cal, S_cal, H_cal)."""
         return runs_frame(self.records)
 
     def summary(self) -> pd.DataFrame:
-        """The same as text, with a last row ``mean ± std``."""
-        return seeds_table(self.records).frame()
+        """The text of :meth:`as_table`."""
+        return self.as_table().frame()
+
+    def as_table(self, title: str = "") -> Table:
+        """One row per seed and a last row ``mean ± std``; of several splits one row per split, with the means
+        over its seeds, and the last row is over splits."""
+        return (splits_table if self.split_set else seeds_table)(self.records, title)
 
 
 @takes(AllOptions)
@@ -71,12 +81,15 @@ def run(
 ) -> Result:
     """Run a method, or a composition of components, on a data set. Finished runs are reused.
 
+    On several splits, a run that fails does not stop the others.
+
     Until it returns, a run owns the process's standard output, which goes to standard error, and its settings
     (torch's and numpy's, environment variables, signal handlers, ...), which are restored at its end. Other
     threads should neither print nor change settings meanwhile.
 
     Args:
         method: a registered method; None: a composition of ``embedding``, ``generator`` and ``classifier``.
+        dataset: its name; ``hmdb51/*`` means every split in the folder ``HMDB51``.
         variant: one of the method's variants.
         seeds: a number n for seeds 0 to n-1, or the seeds themselves.
         select: ``val``, ``last``, ``oracle`` or ``oracle-scripts`` (:mod:`zslbench.evaluation.selection`).
@@ -91,10 +104,11 @@ def run(
     given = AllOptions(**options)
     known, display = registry(), display or Quiet()
     components = {"embedding": embedding, "generator": generator, "classifier": classifier}
-    if requested_executor(given, known) is not None:
+    several = find_splits(dataset, given.data_root).name if is_split_set(dataset) else None
+    if several or requested_executor(given, known) is not None:
         numbers = seed_numbers(seeds)
         suite = run_suite(method, components, variant, dataset, numbers, select, keep_weights, given)
-        return _run_elsewhere(suite, known, given, force, display, watcher or Watcher())
+        return replace(_run_suite(suite, known, given, force, display, watcher), split_set=several)
     recipe = resolve(
         known,
         dataset,
@@ -116,17 +130,17 @@ def run(
     return Result(tuple(record for record, _ in done), sum(found for _, found in done))
 
 
-def _run_elsewhere(
-    suite: Suite, known: Registry, given: AllOptions, force: bool, display: Display, watcher: Watcher
+def _run_suite(
+    suite: Suite, known: Registry, given: AllOptions, force: bool, display: Display, watcher: Watcher | None
 ) -> Result:
-    """The runs of a suite of one line, computed by an executor."""
+    """The runs of a suite of one line, perhaps computed by an executor."""
     prepared = prepare(suite, known, retry_failed=True, force=force, display=display, **_run_options(given))
     for cell in prepared.cells:
         if cell.error is not None:
             raise cell.error
         if cell.resolved is None:
             raise UnknownName(cell.reason)
-    outcome = prepared.run(watcher)
+    outcome = prepared.run(watcher or Watcher())
     if failed := prepared.failures(outcome):
         raise ZslbenchError("; ".join(failed))
     if left := len(prepared.cells) - len(outcome.records):

@@ -274,7 +274,7 @@ def test_titles_and_labels_are_data(lab: Any, mine: Any) -> None:
         assert obeyed(result.output) == []
         if fmt == "json":
             assert {one["line"] for one in json.loads(result.stdout)} == set(names)
-    suite = SimpleNamespace(datasets=names, select=["val"])
+    suite = SimpleNamespace(datasets=names, split_sets={}, select=["val"])
     bench = SimpleNamespace(
         resolved=SimpleNamespace(suite=suite, lines=[SimpleNamespace(label=one) for one in names]), cells=[]
     )

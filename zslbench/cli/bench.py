@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "datasets",
     multiple=True,
     shell_complete=complete_datasets,
-    help="Run only this data set; repeatable.",
+    help="Run only this data set, or with 'NAME/*' all splits in folder NAME; repeatable.",
 )
 @click.option("--seeds", type=SEEDS, help="Run only the first N of the suite's seeds.")
 @click.option("--select", multiple=True, type=SELECTIONS, help="Run only this selection; repeatable.")
@@ -147,13 +147,17 @@ def _each(bench: Bench) -> list[dict[str, Any]]:
 
 
 def _by_place(bench: Bench) -> list[dict[str, Any]]:
-    """A row per line, data set and selection: the states of its seeds, and the cost of pending ones."""
+    """A row per line, column and selection: the states of its runs, and the cost of pending ones."""
     from zslbench.cli.progress import duration
+    from zslbench.data.split_sets import columns_of
     from zslbench.experiment.suites.lines import PENDING
 
+    suite = bench.resolved.suite
+    column_of = columns_of(suite.datasets, suite.split_sets)
     rows: dict[Place, list[Cell]] = {}
     for cell in bench.cells:
-        rows.setdefault(cell.place, []).append(cell)
+        place = cell.line.label, column_of[cell.dataset], cell.selection.mode
+        rows.setdefault(place, []).append(cell)
     found = []
     for (label, dataset, mode), cells in rows.items():
         costs = [cell.seconds for cell in cells if cell.status in PENDING]

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zslbench.cli.progress import SECONDS, Bars, TerminalDisplay, duration, stage_bars
+from zslbench.data.split_sets import columns_of
 from zslbench.experiment.suites.lines import Cell, Place, Status
 from zslbench.experiment.suites.run import Bench, Watcher
 from zslbench.output import visible
@@ -150,12 +151,13 @@ class Grid(Lines):
 
 
 def grid(bench: Bench) -> Table:
-    """Lines by data sets and selections; each entry counts its finished, failed and running seeds."""
+    """Lines by the table's columns and selections; entries count finished, failed and running runs."""
     suite, states = bench.resolved.suite, defaultdict[Place, list[Status]](list)
+    column_of = columns_of(suite.datasets, suite.split_sets)
     for cell in bench.cells:
-        states[cell.place].append(cell.status)
+        states[cell.line.label, column_of[cell.dataset], cell.selection.mode].append(cell.status)
     table = Table("", box=None, pad_edge=False)
-    columns = [(dataset, mode) for dataset in suite.datasets for mode in suite.select]
+    columns = [(name, mode) for name in dict.fromkeys(column_of.values()) for mode in suite.select]
     for dataset, mode in columns:
         table.add_column(f"{dataset} {selection_label(mode)}", justify="right")
     for line in bench.resolved.lines:

@@ -120,6 +120,8 @@ def show(
 def table(store: Path | None, fmt: str, show: str | None, metrics: str | None, filters: Filters) -> None:
     """Compare methods on data sets: CZSL Acc and GZSL U, S, H, mean ± std over the seeds in the store.
 
+    With --dataset 'NAME/*' the splits in folder NAME share a row: mean ± std over splits.
+
     The best of comparable rows is marked, and so are rows tied with it. csv and json are always complete,
     regardless of --show.
     """
@@ -137,10 +139,10 @@ def table(store: Path | None, fmt: str, show: str | None, metrics: str | None, f
         emit([], fmt)
         return
     if fmt in ("csv", "json"):
-        emit(comparison_frame(records, metrics=named), fmt)
+        emit(comparison_frame(records, metrics=named, split_sets=filters.split_sets), fmt)
         emit_notes(trust_notes(records), fmt)
     else:
-        emit(comparison_table(records, shown, metrics=named), fmt)
+        emit(comparison_table(records, shown, metrics=named, split_sets=filters.split_sets), fmt)
 
 
 @click.command()

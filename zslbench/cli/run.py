@@ -32,7 +32,7 @@ SIDE_BY_SIDE = 13
     "--dataset",
     required=True,
     shell_complete=complete_datasets,
-    help="Data set; zslbench datasets lists them.",
+    help="Data set; zslbench datasets lists them. 'NAME/*', in quotes, means all splits in folder NAME.",
 )
 @click.option("--variant", help="One of the method's variants.")
 @click.option("--embedding", help="Embedding of a custom composition.")
@@ -55,19 +55,20 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     from zslbench import api
     from zslbench.cli.grid import watching
     from zslbench.cli.progress import TerminalDisplay
+    from zslbench.data.split_sets import is_split_set
     from zslbench.evaluation.candidates import TEST
     from zslbench.report.results import (
         candidates_label,
         dataset_label,
         method_label,
         runs_frame,
-        seeds_table,
         trust_notes,
     )
 
     if seed and seeds > 1:
         raise SettingsError("give --seeds N or --seed K, not both")
     alone = options["executor"] == "local" and options["workers"] is None and options["gpus"] is None
+    alone = alone and not is_split_set(options["dataset"])
     display = TerminalDisplay()
     if alone:
         result = api.run(method, seeds=seed or seeds, display=display, **options)
@@ -77,12 +78,12 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     if result.found:
         display.say(f"found in the store: {result.found} of {len(result.records)}")
     first = result.records[0]
-    place = dataset_label(first.info.dataset, result.records)
+    place = dataset_label(result.split_set or first.info.dataset, result.records)
     title = f"{method_label(first)} on {place}, selection {first.info.selection}, %"
     if (chosen := candidates_label(first)) != TEST:
         title = title.replace(", %", f", candidates {chosen}, %")
     machine = fmt in ("csv", "json")
-    emit(runs_frame(result.records) if machine else seeds_table(result.records, title), fmt)
+    emit(runs_frame(result.records) if machine else result.as_table(title), fmt)
     for text in trust_notes(result.records):
         display.warn(text)
 
@@ -96,7 +97,7 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     default=ABLATION_DATASETS,
     shell_complete=complete_datasets,
     show_default=True,
-    help="Data set; repeatable.",
+    help="Data set; repeatable. 'NAME/*', in quotes, means all splits in folder NAME.",
 )
 @click.option("--variants", metavar="A,B", help="Only these variants and the full method (default: all).")
 @click.option("--seeds", type=SEEDS, default=1, show_default=True, help="Run seeds 0 to N-1.")
@@ -123,7 +124,7 @@ def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options:
     else:
         tables = [found.as_table()]
         if fmt != "latex" and len(tables[0].columns) > SIDE_BY_SIDE:
-            tables = [found.as_table([dataset]) for dataset in found.datasets]
+            tables = [found.as_table([dataset]) for dataset in found.columns]
         for place, table in enumerate(tables):
             if place:
                 echo()

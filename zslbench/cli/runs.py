@@ -71,7 +71,7 @@ def filter_options(command: Any) -> Any:
             expose_value=False,
             callback=named("dataset"),
             shell_complete=complete_datasets,
-            help="Only this data set.",
+            help="Only this data set; 'NAME/*', in quotes, means all splits in folder NAME.",
         ),
         click.option(
             "--select",

@@ -49,7 +49,9 @@ def data_root(option: str | Path | None = None) -> Path:
     """
     chosen = option or os.environ.get("ZSLBENCH_DATA")
     root = Path(chosen).expanduser() if chosen else platformdirs.user_data_path("zslbench", False) / "data"
-    return next((root / inner for inner in _NESTED if any(map(is_complete, _listed(root / inner)))), root)
+    return next(
+        (root / inner for inner in _NESTED if any(map(is_complete, listed_folders(root / inner)))), root
+    )
 
 
 def dataset_folders(root: Path) -> dict[str, Path]:
@@ -86,7 +88,7 @@ def misnamed_folders(root: Path) -> list[str]:
 
 def _complete(root: Path) -> Iterator[tuple[str, Path]]:
     """The folders in the xlsa17 format below ``root`` and their lower-case names."""
-    for folder in _listed(root):
+    for folder in listed_folders(root):
         within = folder.is_symlink() and root.resolve().is_relative_to(folder.resolve())  # a loop
         inside = [folder]
         if not is_complete(folder) and not within:
@@ -105,15 +107,22 @@ def find_folder(root: Path, name: str) -> Path | None:
     Raises:
         DataError: a folder cannot be listed, or several data sets have this name.
     """
-    first, *rest = folder_key(name).split("/")
-    folders = [one for one in _listed(root) if folder_key(one.name) == first]
-    for part in rest:
-        folders = [one for parent in folders for one in _listed(parent) if folder_key(one.name) == part]
+    folders = find_folders(root, name)
     complete = [one for one in folders if is_complete(one)]
     if len(complete) > 1:
         both = " and ".join(one.name for one in complete)
         raise DataError(root, [f"{both} are both data set '{name}'"], "Rename one")
     return next(iter(complete or folders), None)
+
+
+def find_folders(root: Path, name: str) -> list[Path]:
+    """All folders of this name below ``root``, ignoring case; DataError: a folder cannot be listed."""
+    folders = [root]
+    for part in folder_key(name).split("/"):
+        folders = [
+            one for parent in folders for one in listed_folders(parent) if folder_key(one.name) == part
+        ]
+    return folders
 
 
 def require_folder(root: Path, folder: str, dataset: str, advice: str = HOW_TO_CHOOSE) -> Path:
@@ -151,8 +160,12 @@ def is_complete(folder: Path) -> bool:
     return not absence(folder / SPLITS_FILE)
 
 
-def _listed(root: Path) -> list[Path]:
-    """The folders in the data root, sorted by name; none if there is no root. DataError: cannot list it."""
+def listed_folders(root: Path) -> list[Path]:
+    """The folders in the data root, or in one of them, sorted by name; none if it does not exist.
+
+    Raises:
+        DataError: it cannot be listed.
+    """
     try:
         return _inner(root)
     except (FileNotFoundError, NotADirectoryError):

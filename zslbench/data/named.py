@@ -20,6 +20,7 @@ from zslbench.data.locations import (
     folder_key,
     is_complete,
 )
+from zslbench.data.split_sets import find_splits, is_split_set
 from zslbench.errors import UnknownName
 from zslbench.plugin.declarations import Component
 from zslbench.plugin.lookup import CORE, PluginInfo, Registered, Registry
@@ -45,12 +46,18 @@ def find_dataset(registry: Registry, name: str, *, root: str | Path | None = Non
         root: as given to ``--data-root``; None: the configured folder.
 
     Raises:
-        UnknownName: there is neither; says what is wrong with the folder, or suggests the nearest name.
+        UnknownName: there is neither, or the name means several (``ucf101/*``); says what is wrong with the
+            folder, or suggests the nearest name.
     """
     registered = {one.name: one for one in registry.components("dataset")}
     key, plain = folder_key(name), dataset_key(name)
     if plain in registered:
         return registered[plain]
+    if is_split_set(name):
+        several = find_splits(name, root).splits
+        raise UnknownName(
+            f"'{name}' means {len(several)} data sets; name one of them, such as '{several[0]}'"
+        )
     if fault := name_fault(key, nested=True):
         how = f"a data set is named by its folder below the data root ({FOLDER}NAME if a plugin has the name)"
         raise UnknownName(f"no data set {name[:80]!r}: the name {fault}; {how}")

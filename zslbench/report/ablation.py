@@ -1,6 +1,7 @@
 """An ablation: variants of a method by data sets, compared with the whole method and published figures.
 
-Figures in percent. Differences are taken seed by seed, so that what two runs of one seed share cancels.
+Figures in percent. Differences are taken seed by seed, over several splits split by split, so that
+what two runs share cancels.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from zslbench.data.split_sets import whole_name
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, criteria, headline_metrics
 from zslbench.experiment.published import PublishedRow, published_ablation
@@ -19,6 +21,7 @@ from zslbench.experiment.suites.cells import Entry, SuiteOutcome
 from zslbench.plugin.declarations import FULL, Method
 from zslbench.report.figures import SeedValues
 from zslbench.report.one_run import stages_line
+from zslbench.report.over_splits import PARTIAL_NOTE, counts, over_seeds, split_notes, units
 from zslbench.report.results import (
     candidates_label,
     dataset_label,
@@ -58,8 +61,11 @@ class Ablation(SuiteOutcome):
             for seed, message in self._failures(variant, dataset).items()
         )
 
-    def _failures(self, variant: str, dataset: str) -> dict[int, str]:
-        """Messages by seed."""
+    def _failures(self, variant: str, dataset: str) -> dict[Any, str]:
+        """Messages by seed; over several splits by split and seed."""
+        if splits := self.split_sets.get(dataset):
+            found = {one: self._failures(variant, one) for one in splits}
+            return {(one, seed): text for one, of in found.items() for seed, text in of.items()}
         entry = self._entry(variant, dataset)
         if entry.state == "no data":
             return {}
@@ -67,7 +73,7 @@ class Ablation(SuiteOutcome):
         return {**dict.fromkeys(left, "another process is computing it"), **entry.failures}
 
     def _entry(self, variant: str, dataset: str) -> Entry:
-        return self.entries[variant, dataset, self.selections[0]]
+        return self.entry(variant, dataset, self.selections[0])
 
     def _state(self, variant: str, dataset: str) -> str:
         """``ok``, ``failed`` (all or some of the runs) or ``missing`` (the data set)."""
@@ -75,9 +81,9 @@ class Ablation(SuiteOutcome):
         return "missing" if missing else "failed" if self._failures(variant, dataset) else "ok"
 
     def _values(self, variant: str, dataset: str, metric: Metric, *, versus: bool = False) -> SeedValues:
-        """A figure over seeds, or its difference from that of the whole method over the seeds of both."""
+        """A figure over seeds, or its difference from that of the whole method over those of both."""
         own, full = (
-            SeedValues.of(self._entry(name, dataset).records, metric, len(self.seeds))
+            SeedValues.of(self._entry(name, dataset).records, metric, *units(self, dataset))
             for name in (variant, FULL)
         )
         both = own.values.keys() & full.values.keys()
@@ -86,19 +92,19 @@ class Ablation(SuiteOutcome):
 
     def _published(self, variant: str, dataset: str, metric: Metric, *, versus: bool = False) -> float:
         """The published figure, or its difference from that of the whole method, to its one decimal."""
-        rows = (self.printed.get((name, dataset.lower())) for name in (variant, FULL))
+        rows = (self.printed.get((name, whole_name(dataset).lower())) for name in (variant, FULL))
         own, full = (row.figures.get(metric.name, math.nan) if row else math.nan for row in rows)
         return round(own - full, 1) if versus else own
 
     def _has_published(self, dataset: str) -> bool:
         """Whether any row has published figures for this data set."""
-        return any((variant, dataset.lower()) in self.printed for variant in self.variants)
+        return any((variant, whole_name(dataset).lower()) in self.printed for variant in self.variants)
 
     # --- tables ----------------------------------------------------------------------------------
 
     def frame(self) -> pd.DataFrame:
         """One row per variant and data set: mean and standard deviation of every figure and difference."""
-        rows = [self._record(variant, dataset) for dataset in self.datasets for variant in self.variants]
+        rows = [self._record(variant, dataset) for dataset in self.columns for variant in self.variants]
         return frame_of(rows)
 
     def table(self, datasets: Sequence[str] | None = None) -> pd.DataFrame:
@@ -114,7 +120,7 @@ class Ablation(SuiteOutcome):
         Args:
             datasets: these only; None: all.
         """
-        named = self.datasets if datasets is None else datasets
+        named = self.columns if datasets is None else datasets
         parts = [
             (dataset, part, metric)
             for dataset in named
@@ -137,9 +143,9 @@ class Ablation(SuiteOutcome):
 
     def heading(self, datasets: Sequence[str] | None = None) -> str:
         """A heading for :meth:`table`."""
-        named = self.datasets if datasets is None else datasets
+        named = self.columns if datasets is None else datasets
         places = ", ".join(dataset_label(name, self.records) for name in named)
-        seeds = f", mean ± std over {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
+        seeds = over_seeds(self, named)
         selection = f"selection {selection_label(self.selections[0])}"
         others = sorted({candidates_label(one) for one in self.records} - {TEST})
         candidates = f", candidates {', '.join(others)}" if others else ""
@@ -183,10 +189,10 @@ class Ablation(SuiteOutcome):
             "candidates": candidates_label(records[0]) if records else None,
             "verified": all(map(is_verified, records)) if records else None,
             "state": self._state(variant, dataset),
-            "seeds": len(records),
+            **counts(self, dataset, self._entry(variant, dataset)),
             "failed": len(self._failures(variant, dataset)),
         }
-        published = any(map(self._has_published, self.datasets))
+        published = any(map(self._has_published, self.columns))
         for part, metric in self._parts(published):
             versus = part.endswith(VERSUS)
             name = f"{metric.name}_diff" if versus else metric.name
@@ -196,7 +202,7 @@ class Ablation(SuiteOutcome):
                 found = self._values(variant, dataset, metric, versus=versus).interval
                 row[f"{name}_mean"], row[f"{name}_std"] = found.mean, found.std
         if published:
-            printed = self.printed.get((variant, dataset.lower()))
+            printed = self.printed.get((variant, whole_name(dataset).lower()))
             row["published_source"] = printed.source if printed else None
             row["published_note"] = printed.note if printed else None
         return row
@@ -208,18 +214,29 @@ class Ablation(SuiteOutcome):
         records, lines = self.records, list(self.remarks)
         lines += [
             f"{dataset}: published {metric.name} in order: {orders[0]}; here: {orders[1]}"
-            for dataset in self.datasets
+            for dataset in self.columns
             for metric in criteria()
             if (orders := self.other_order(dataset, metric)) is not None
         ]
-        if any(one.records and self._failures(*place) for (*place, _), one in self.entries.items()):
+        entries = {
+            (variant, dataset, self.selections[0]): self._entry(variant, dataset)
+            for variant in self.variants
+            for dataset in self.columns
+        }
+        lines += split_notes(self, entries)
+        partial = {one for (name, one, _), of in entries.items() if of.records and self._failures(name, one)}
+        if partial - self.split_sets.keys():
             lines.append("(n): over the n seeds whose runs did not fail")
-        shown = {(variant, dataset.lower()) for variant in self.variants for dataset in self.datasets}
+        if partial & self.split_sets.keys():
+            lines.append(PARTIAL_NOTE)
+        shown = {
+            (variant, whole_name(dataset).lower()) for variant in self.variants for dataset in self.columns
+        }
         if sources := {row.source for key, row in self.printed.items() if key in shown}:
             lines.append(f"published: {', '.join(sorted(sources))}")
         lines += [
             f"{dataset}: published under conditions that differ from ours ({', '.join(reasons)})"
-            for dataset in self.datasets
+            for dataset in self.columns
             if (reasons := self._other_conditions(dataset))
         ]
         if records:
@@ -248,7 +265,7 @@ class Ablation(SuiteOutcome):
         found = [
             reason
             for variant in self.variants
-            if (row := self.printed.get((variant, dataset.lower()))) is not None
+            if (row := self.printed.get((variant, whole_name(dataset).lower()))) is not None
             for record in self._entry(variant, dataset).records.values()
             for reason in row.differences(str(record.data["semantics"]), str(record.data["features"]))
         ]
@@ -275,7 +292,8 @@ def ablation_of(
     """
     summaries = {FULL: f"{method.name} ({FULL})"} | {one.name: one.summary for one in method.variants}
     default = method.readings[0].name if method.readings else None
-    remarks = (text.partition(": ")[2] for text in outcome.remarks)
+    labels = tuple(f"{line.label}: " for line in outcome.lines)
+    remarks = (text.partition(": ")[2] if text.startswith(labels) else text for text in outcome.remarks)
     return Ablation(
         **vars(replace(outcome, remarks=(*remarks, *missing))),
         method=label_text(method.name, None, None if reading == default else reading),

@@ -2,8 +2,9 @@
 
 Only comparable numbers share a row: rows are distinguished by variant, features, semantics, selection,
 candidates and, if the store has several runs of one seed, by whatever else differs (settings, versions,
-execution). Rows are ranked among those of one data set, features, semantics, selection and candidates.
-Oracle, transductive and external results are not ranked.
+execution). Several splits of one data set share a column if they are named together, as ``hmdb51/*``. Rows
+are ranked among those of one data set, features, semantics, selection and candidates. Oracle, transductive
+and external results are not ranked.
 """
 
 from __future__ import annotations
@@ -13,10 +14,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from zslbench.data.split_sets import columns_of, in_split_set, whole_name
+from zslbench.errors import SettingsError
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
-from zslbench.report.figures import EMPTY, SeedValues, marked, rank_columns, ranking_notes
+from zslbench.report.figures import (
+    EMPTY,
+    SeedValues,
+    complete_splits,
+    marked,
+    rank_columns,
+    ranking_notes,
+)
+from zslbench.report.over_splits import PARTIAL_NOTE, over_text, splits_text, unlike_splits
 from zslbench.report.published import PublishedCells, own_ablation
 from zslbench.report.results import (
     SELECTIONS,
@@ -33,7 +44,7 @@ from zslbench.report.results import (
     trust_notes,
     usual_facts,
 )
-from zslbench.report.statistics import Ranking
+from zslbench.report.statistics import Ranking, Unit
 from zslbench.report.tables.model import Cell, Column, Row, Table, frame_of
 from zslbench.store.record import RunRecord
 
@@ -51,6 +62,7 @@ def comparison_frame(
     records: Sequence[RunRecord],
     published: PublishedResults | None = None,
     metrics: Sequence[Metric] | None = None,
+    split_sets: Sequence[str] = (),
 ) -> pd.DataFrame:
     """One row per method and data set, for programs: seeds, mean, deviation and interval of each figure.
 
@@ -61,8 +73,9 @@ def comparison_frame(
     Args:
         published: published results; None: the package's.
         metrics: which figures; None: the headline metrics.
+        split_sets: names such as ``hmdb51/*`` of splits whose figures are combined.
     """
-    found = _Comparison(records, (), published, metrics)
+    found = _Comparison(records, (), published, metrics, split_sets)
     return frame_of([found.record(one) for one in found.groups])
 
 
@@ -71,6 +84,7 @@ def comparison_table(
     show: Collection[str] = (),
     published: PublishedResults | None = None,
     metrics: Sequence[Metric] | None = None,
+    split_sets: Sequence[str] = (),
 ) -> Table:
     """The same for readers: one row per method, three levels of columns (data set, CZSL or GZSL, figure).
 
@@ -78,8 +92,9 @@ def comparison_table(
         show: what to show in addition to our figures, from ``SHOW``.
         published: published results; None: the package's.
         metrics: which figures; None: the headline metrics.
+        split_sets: names such as ``hmdb51/*`` of splits that share columns.
     """
-    return _Comparison(records, show, published, metrics).table()
+    return _Comparison(records, show, published, metrics, split_sets).table()
 
 
 class _Key(NamedTuple):
@@ -101,14 +116,32 @@ class _Key(NamedTuple):
 
 @dataclass(frozen=True)
 class _Group:
-    """The runs of one row on one data set, which differ in their seed only."""
+    """The runs of one row on one data set, which differ in their seed only; or on several splits of it."""
 
     key: _Key
     dataset: str
-    records: Mapping[int, RunRecord]
-    """By seed, ascending."""
+    """Or the name that means the splits."""
+    records: Mapping[Any, RunRecord]
+    """By seed, ascending; over splits by data set and seed."""
     differs: Mapping[str, str]
     """What ``key.differs`` says in one line: values by name."""
+    splits: int | None = None
+    """How many splits any row has runs on; None: it is a single data set."""
+
+    def values(self, metric: Metric) -> SeedValues:
+        return SeedValues.of(self.records, metric, self.splits, self.unit)
+
+    @property
+    def unit(self) -> Unit:
+        return "seed" if self.splits is None else "split"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers of splits, where there are several, and of seeds."""
+        if self.splits is None:
+            return {"seeds": len(self.records)}
+        found = complete_splits(self.records)
+        return {"splits": len(found), "seeds": len(next(iter(found.values()), ()))}
 
     @property
     def family(self) -> tuple[_Key, str]:
@@ -116,8 +149,20 @@ class _Group:
         return self.key._replace(differs=""), self.dataset
 
 
-def _groups(records: Sequence[RunRecord]) -> list[_Group]:
-    """The order of the records does not matter."""
+def _groups(records: Sequence[RunRecord], split_sets: Sequence[str]) -> list[_Group]:
+    """The order of the records does not matter.
+
+    Raises:
+        SettingsError: a data set is among several of ``split_sets``.
+    """
+    splits: dict[str, set[str]] = {}
+    for dataset in {one.info.dataset for one in records}:
+        several = [name for name in split_sets if in_split_set(name, dataset)]
+        if len(several) > 1:
+            raise SettingsError(f"data sets {' and '.join(several)} both mean '{dataset}'")
+        if several:
+            splits.setdefault(several[0], set()).add(dataset)
+    column = columns_of({one.info.dataset for one in records}, splits)
     by_row: dict[tuple[_Key, str], list[RunRecord]] = {}
     # The last of several files that list the same classes gives them its name.
     named = {candidates_key(one): candidates_label(one) for one in sorted(records, key=candidates_label)}
@@ -126,16 +171,17 @@ def _groups(records: Sequence[RunRecord]) -> list[_Group]:
         features, semantics = str(one.data["features"]), str(one.data["semantics"])
         candidates = named[candidates_key(one)]
         key = _Key(method_label(one), one.info.selection, group, features, semantics, candidates, differs="")
-        by_row.setdefault((key, one.info.dataset), []).append(one)
+        by_row.setdefault((key, column[one.info.dataset]), []).append(one)
     return [
         _Group(
             key._replace(differs=differences_text(facts)),
             dataset,
-            {one.info.seed: one for one in same},
+            {(one.info.dataset, one.info.seed) if dataset in splits else one.info.seed: one for one in same},
             facts,
+            len(splits[dataset]) if dataset in splits else None,
         )
         for (key, dataset), members in sorted(by_row.items(), key=lambda row: row[0])
-        for facts, same in runs_apart(members)
+        for facts, same in runs_apart(members, splits=dataset in splits)
     ]
 
 
@@ -148,10 +194,11 @@ class _Comparison:
         show: Collection[str],
         published: PublishedResults | None,
         metrics: Sequence[Metric] | None,
+        split_sets: Sequence[str],
     ) -> None:
         self.records, self.show = records, show
         self.metrics = headline_metrics() if metrics is None else metrics
-        self.groups = _groups(records)
+        self.groups = _groups(records, split_sets)
         self.cells = PublishedCells()
         self._results = PublishedResults.load() if published is None else published
         self._ranks: dict[tuple[_Key, str], dict[str, Ranking]] = {}
@@ -162,7 +209,12 @@ class _Comparison:
                 alike = (one.dataset, one.key.selection, one.key.features, one.key.semantics, chosen)
                 comparable.setdefault(alike, []).append(one)
         for members in comparable.values():
-            ranks = rank_columns({str(one.key): one.records for one in members}, metrics=self.metrics)
+            ranks = rank_columns(
+                {str(one.key): one.records for one in members},
+                members[0].splits,
+                self.metrics,
+                members[0].unit,
+            )
             self._ranks |= {(one.key, one.dataset): ranks for one in members}
 
     def _published(self, one: _Group) -> PublishedRow | None:
@@ -172,8 +224,8 @@ class _Comparison:
         if one.key.candidates != TEST:
             return None
         if info.variant is not None:
-            return own_ablation(info.method).get((info.variant, one.dataset.lower()))
-        return self._results.find(info.method, one.dataset, semantics=one.key.semantics)
+            return own_ablation(info.method).get((info.variant, whole_name(one.dataset).lower()))
+        return self._results.find(info.method, whole_name(one.dataset), semantics=one.key.semantics)
 
     def _ranked(self, one: _Group, metric: Metric, cell: Cell) -> Cell:
         """The cell with its rank."""
@@ -182,13 +234,13 @@ class _Comparison:
     # --- for programs ----------------------------------------------------------------------------
 
     def record(self, one: _Group) -> dict[str, Any]:
-        row: dict[str, Any] = {**one.key.named(), "dataset": one.dataset, "seeds": len(one.records)}
+        row: dict[str, Any] = {**one.key.named(), "dataset": one.dataset, **one.counts}
         row["simulated"] = any(map(is_simulated, one.records.values()))
         row |= mark_columns(one.records.values())
         printed = self._published(one)
         more: dict[str, Any] = {}
         for metric in self.metrics:
-            values, figure = SeedValues.of(one.records, metric), metric.name
+            values, figure = one.values(metric), metric.name
             row[f"{figure}_mean"], row[f"{figure}_std"] = values.interval.mean, values.interval.std
             more[f"{figure}_low"], more[f"{figure}_high"] = values.interval.low, values.interval.high
             cell = self._ranked(one, metric, EMPTY)
@@ -207,6 +259,7 @@ class _Comparison:
         for one in self.groups:
             rows.setdefault(one.key, {})[one.dataset] = one
         datasets = sorted({one.dataset for one in self.groups})
+        several = {one.dataset for one in self.groups if one.splits is not None}
         leading = ["method", "selection"]
         leading += [name for name, values in self._inputs(rows).items() if len(values) > 1]
         leading += ["candidates"] if any(key.candidates != TEST for key in rows) else []
@@ -214,7 +267,8 @@ class _Comparison:
         columns = [Column(("", "", name), name, numeric=False) for name in leading]
         for name in datasets:
             label = dataset_label(name, self.records)
-            columns.append(Column((label, "", "seeds"), f"{name}_seeds"))
+            header = "splits × seeds" if name in several else "seeds"
+            columns.append(Column((label, "", header), f"{name}_seeds"))
             columns += [
                 Column((label, one.group, one.name), f"{name}_{one.key}_mean") for one in self.metrics
             ]
@@ -227,7 +281,8 @@ class _Comparison:
         lines = [row for key in ordered for row in self._rows(key, columns, rows[key])]
         spread = "half of the 95 % interval (Student's t)" if "interval" in self.show else "std"
         shared = [f"{name} {one}" for name, of in self._inputs(rows).items() if len(of) == 1 for one in of]
-        title = ", ".join([f"Per-class accuracy in %, mean ± {spread} over seeds", *shared])
+        units = " or ".join(dict.fromkeys(f"{one.unit}s" for one in self.groups))
+        title = ", ".join([f"Per-class accuracy in %, mean ± {spread} over {units}", *shared])
         return Table(tuple(columns), tuple(lines), title, self._notes())
 
     @staticmethod
@@ -258,7 +313,8 @@ class _Comparison:
         values: dict[str, Any] = {**key.named(), "selection": selection_label(key.selection)}
         values["differs in"] = self._unusual(of.values())
         for name, one in of.items():
-            values[f"{name}_seeds"] = len(one.records)
+            count, *seeds = one.counts.values()
+            values[f"{name}_seeds"] = Cell(count, f"{count} × {seeds[0]}" if seeds else None)
             values |= {f"{name}_{metric.key}_mean": self._ours(one, metric) for metric in self.metrics}
         rows = [Row.of(columns, values, key.group)]
         printed = {name: self._published(one) for name, one in of.items()}
@@ -274,19 +330,37 @@ class _Comparison:
         return rows
 
     def _ours(self, one: _Group, metric: Metric) -> Cell:
-        values = SeedValues.of(one.records, metric)
+        values = one.values(metric)
         return self._ranked(one, metric, values.cell(intervals="interval" in self.show))
 
     def _below(self, kind: str, one: _Group, printed: PublishedRow | None, metric: Metric) -> Cell:
         if kind == "difference":
-            return self.cells.difference(SeedValues.of(one.records, metric), printed)[0]
+            return self.cells.difference(one.values(metric), printed)[0]
         return self.cells.figure(one.key.method, printed, metric, one.key.semantics, one.key.features)
+
+    def _split_notes(self) -> list[str]:
+        over = {one.dataset: one.splits for one in self.groups if one.splits is not None}
+        lines = [over_text(name, splits) for name, splits in over.items()]
+        lines += filter(None, (unlike_splits(name, self.records) for name in over))
+        partial: dict[str, int] = {}
+        for one in self.groups:
+            if one.splits is not None and (
+                left := len({split for split, _ in one.records}) - one.counts["splits"]
+            ):
+                partial[f"{one.key.method} on {one.dataset}"] = left
+        lines += [
+            f"{place}: {splits_text(left)} left out, for lack of seeds" for place, left in partial.items()
+        ]
+        if any(one.splits is not None and one.counts["splits"] < one.splits for one in self.groups):
+            lines.append(PARTIAL_NOTE)
+        return lines
 
     def _notes(self) -> tuple[str, ...]:
         rankings = [one for columns in self._ranks.values() for one in columns.values()]
         lines = ranking_notes(rankings)
         if any(one.second for one in rankings):
             lines.insert(0, "ranked among rows of one selection, features, semantics and candidates")
+        lines += self._split_notes()
         lines += self.cells.notes()
         lines += dict.fromkeys(
             f"{one.key.method} on {one.dataset}, selection {one.key.selection}: {differences_text(usual)} "

@@ -1,4 +1,4 @@
-"""Metrics over the seeds of a row as cells, ranked within their column. Values in percent."""
+"""Metrics over the seeds or splits of a row as cells, ranked within their column. Values in percent."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from zslbench.errors import SettingsError, did_you_mean
 from zslbench.evaluation.metrics import Metric, headline_metrics
-from zslbench.report.statistics import SAME, Interval, Ranking, against_best, family_text, interval
+from zslbench.report.statistics import (
+    SAME,
+    Interval,
+    Ranking,
+    Unit,
+    against_best,
+    family_text,
+    interval,
+)
 from zslbench.report.tables.model import Cell, Emphasis
 from zslbench.store.record import RunRecord
 
@@ -18,33 +27,46 @@ EMPTY = Cell()
 
 @dataclass(frozen=True)
 class SeedValues:
-    """A metric over the seeds of one row on one data set."""
+    """A metric over the seeds of one row on one data set, or over its splits."""
 
     metric: Metric
-    values: Mapping[int, float]
-    """By seed; NaN where a run lacks the metric."""
+    values: Mapping[Any, float]
+    """By seed, or by split the mean over its seeds; NaN where a run lacks the metric."""
     requested: int | None = None
-    """How many seeds there should be; None: as many as there are."""
+    """How many seeds or splits there should be; None: as many as there are."""
+    unit: Unit = "seed"
 
     @classmethod
-    def of(cls, records: Mapping[int, RunRecord], metric: Metric, requested: int | None = None) -> SeedValues:
-        """From the runs by seed."""
-        values = {seed: metric.of(record.metrics) for seed, record in records.items()}
-        return cls(metric, values, requested)
+    def of(
+        cls,
+        records: Mapping[Any, RunRecord],
+        metric: Metric,
+        requested: int | None = None,
+        unit: Unit = "seed",
+    ) -> SeedValues:
+        """From the runs by seed; over splits by data set and seed, where a split that lacks a seed of the
+        others is left out."""
+        values = {key: metric.of(record.metrics) for key, record in records.items()}
+        if unit == "split":
+            values = {
+                split: math.fsum(values[split, seed] for seed in seeds) / len(seeds)
+                for split, seeds in complete_splits(records).items()
+            }
+        return cls(metric, values, requested, unit)
 
     @cached_property
     def interval(self) -> Interval:
-        """Mean, deviation and interval; missing if any seed lacks the metric."""
-        return interval(self.values.values())
+        """Mean, deviation and interval; missing if any seed or split lacks the metric."""
+        return interval(self.values.values(), self.unit)
 
     @property
     def partial(self) -> bool:
-        """Whether some of the requested seeds are missing."""
+        """Whether some of the requested seeds or splits are missing."""
         return self.requested is not None and len(self.values) < self.requested
 
     @property
     def mark(self) -> str:
-        """The number of seeds in brackets, where some are missing."""
+        """The number of seeds or splits in brackets, where some are missing."""
         return f" ({len(self.values)})" if self.partial else ""
 
     def cell(self, *, intervals: bool = False) -> Cell:
@@ -54,27 +76,38 @@ class SeedValues:
         return replace(cell, mark=self.mark) if cell.number else Cell(note=found.reason)
 
 
+def complete_splits(runs: Iterable[tuple[str, int]]) -> dict[str, tuple[int, ...]]:
+    """The seeds of each split that has every seed that any split has, from the splits and seeds of runs."""
+    by_split: dict[str, set[int]] = {}
+    for split, seed in runs:
+        by_split.setdefault(split, set()).add(seed)
+    seeds = set().union(*by_split.values())
+    return {split: tuple(sorted(has)) for split, has in by_split.items() if has == seeds}
+
+
 # --- ranking -------------------------------------------------------------------------------------
 
 
 def rank_columns(
-    rows: Mapping[str, Mapping[int, RunRecord]],
+    rows: Mapping[str, Mapping[Any, RunRecord]],
     requested: int | None = None,
     metrics: Iterable[Metric] | None = None,
+    unit: Unit = "seed",
 ) -> dict[str, Ranking]:
     """The ranking of rows by each metric, under its key.
 
-    Rows that lack the metric or some of the requested seeds take no part.
+    Rows that lack the metric or some of the requested seeds, or splits, take no part. Arguments are those of
+    :meth:`SeedValues.of`.
     """
     found = {}
     for metric in headline_metrics() if metrics is None else metrics:
-        column = {name: SeedValues.of(records, metric, requested) for name, records in rows.items()}
+        column = {name: SeedValues.of(records, metric, requested, unit) for name, records in rows.items()}
         complete = {
             name: one.values
             for name, one in column.items()
             if one.values and not one.partial and not any(map(math.isnan, one.values.values()))
         }
-        found[metric.key] = against_best(complete, higher=metric.higher_is_better)
+        found[metric.key] = against_best(complete, higher=metric.higher_is_better, unit=unit)
     return found
 
 
@@ -93,7 +126,8 @@ def marked(cell: Cell, name: str, ranking: Ranking | None) -> Cell:
 
 def ranking_notes(rankings: Sequence[Ranking]) -> list[str]:
     """How ties were judged, and where they could not be; empty: nothing was ranked."""
-    notes = [family_text(rankings[0].alpha)] if any(one.comparisons for one in rankings) else []
+    units = sorted({one.unit for one in rankings if one.comparisons})
+    notes = [family_text(rankings[0].alpha, units)] if units else []
     if refused := {reason for one in rankings for reason in one.not_judged.values()}:
         notes.append(f"ties with the best are not judged everywhere: {word_list(sorted(refused), 3)}")
     return notes

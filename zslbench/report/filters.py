@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from zslbench.data.locations import dataset_key
+from zslbench.data.locations import dataset_key, folder_key
+from zslbench.data.split_sets import in_split_set, is_split_set
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import METRICS
@@ -89,6 +90,8 @@ class Condition:
         if self.sign in _COMPARE:
             number = isinstance(fact, int | float) and not isinstance(fact, bool)
             return number and _COMPARE[self.sign](fact, self.value)
+        if self.key == "dataset" and fact is not None and is_split_set(self.value):
+            return in_split_set(self.value, str(fact)) == (self.sign == "=")
         equal = bool(fact == self.value) and isinstance(fact, bool) == isinstance(self.value, bool)
         return equal == (self.sign == "=")
 
@@ -101,6 +104,12 @@ class Filters:
 
     def __bool__(self) -> bool:
         return bool(self.conditions)
+
+    @property
+    def split_sets(self) -> tuple[str, ...]:
+        """The names of several splits, such as ``hmdb51/*``, that the runs are on."""
+        names = (one.value for one in self.conditions if (one.key, one.sign) == ("dataset", "="))
+        return tuple(dict.fromkeys(folder_key(name) for name in names if is_split_set(name)))
 
     def finished(self, records: Sequence[RunRecord]) -> list[RunRecord]:
         """The runs that match.

@@ -115,7 +115,8 @@ class PublishedCells:
     shown: list[tuple[str, PublishedRow]] = field(default_factory=list)
     """The rows shown, each with the label of its line."""
     unlike: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    judged: bool = False
+    judged: set[str] = field(default_factory=set)
+    """What intervals with a verdict are over: ``seed``, ``split``."""
     refused: set[str] = field(default_factory=set)
 
     def figure(
@@ -156,7 +157,7 @@ class PublishedCells:
         if found.place == "unknown":
             self.refused.add(found.reason)
         else:
-            self.judged = True
+            self.judged.add(ours.unit)
         mark = {"inside": " ∈", "above": " ∉", "below": " ∉", "unknown": ""}[found.place] + ours.mark
         cell = Cell(found.difference, digits=ours.metric.digits, signed=True, mark=mark, note=found.text)
         return cell, found.place
@@ -173,7 +174,7 @@ class PublishedCells:
         if self.judged:
             lines.append(
                 "∈, ∉: the published figure lies inside, outside the 95 % interval (Student's t) of our mean "
-                "over seeds"
+                f"over {' or '.join(f'{one}s' for one in sorted(self.judged))}"
             )
         if self.refused:
             lines.append(f"differences without a verdict: {word_list(sorted(self.refused), 3)}")

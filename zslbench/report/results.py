@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zslbench.data.locations import dataset_key
+from zslbench.data.split_sets import in_split_set
 from zslbench.errors import DataError, UnknownName
 from zslbench.evaluation.candidates import ALL, TEST
 from zslbench.evaluation.metrics import METRICS, Metric, criteria
@@ -122,7 +123,10 @@ def trust_mark(records: Iterable[RunRecord]) -> str:
 
 def dataset_label(name: str, records: Sequence[RunRecord]) -> str:
     """The data set's name in tables for readers: ``toy (simulated)``."""
-    simulated = any(is_simulated(one) for one in records if one.info.dataset == dataset_key(name))
+    of = [one for one in records if is_simulated(one)]
+    simulated = any(
+        one.info.dataset == dataset_key(name) or in_split_set(name, one.info.dataset) for one in of
+    )
     return f"{name} (simulated)" if simulated else name
 
 
@@ -269,6 +273,16 @@ def without_seed(record: RunRecord) -> dict[str, Any]:
     return {key: value for key, value in record.info.identity.items() if key not in ("seed", EXTERNAL)}
 
 
+def without_data(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of an identity that runs on several splits share: names of features, semantics and candidates,
+    and no digests of arrays."""
+    components = {k: v for k, v in identity.get("components", {}).items() if k != "dataset"}
+    data = {k: v for k, v in identity.get("data", {}).items() if k in ("features", "semantics", "finetuned")}
+    if chosen := identity.get("data", {}).get("candidates", {}):
+        data["candidates"] = chosen.get("name", "file")
+    return {**identity, "components": components, "data": data}
+
+
 def distinct_runs(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecord]]]:
     """Runs that differ in their seed only, grouped, each group with what sets it apart from the others."""
     return [(differences_text(facts), group) for facts, group in runs_apart(records)]
@@ -282,31 +296,42 @@ def differences_text(facts: Mapping[str, str]) -> str:
 _Facts = tuple[tuple[str, tuple[str, str]], ...]
 
 
-def runs_apart(records: Sequence[RunRecord]) -> list[tuple[dict[str, str], list[RunRecord]]]:
+def runs_apart(
+    records: Sequence[RunRecord], *, splits: bool = False
+) -> list[tuple[dict[str, str], list[RunRecord]]]:
     """As :func:`distinct_runs`, but with what sets a group apart as values by name.
+
+    With ``splits`` the runs are on several splits of one data set, and those of a group differ in their split
+    too; of runs on one split whose data changed, each version is in a group of its own.
 
     The value of a setting that validation searched is ``searched``, with the candidates if two groups would
     look the same. External runs with one seed and different scores, as an import may bring, form separate
     groups.
     """
-    groups: dict[_Facts, dict[int, RunRecord]] = {}
-    for record in records:
+    groups: dict[_Facts, dict[tuple[str, int], RunRecord]] = {}
+
+    def seen(facts: _Facts) -> bool:
+        return (record.info.dataset, record.info.seed) in groups.get(facts, {})
+
+    for record in sorted(records, key=lambda one: one.info.id) if splits else records:
         others = without_seed(record)
+        if splits:
+            others = without_data(others)
         searched = others.get("search", {})
         # Settings are known without the name of their section: generator.lr.
         flat = flatten(others | {"settings": {}, "search": {}}) | flatten(others.get("settings", {}))
         values = dict.fromkeys(searched, "absent") | {name: str(value) for name, value in flat.items()}
-        if record.info.seed in groups.get(facts := _facts(values, searched), {}):
-            scores = flatten({EXTERNAL: record.info.identity.get(EXTERNAL, {})})
-            facts = _facts(values | {name: str(value) for name, value in scores.items()}, searched)
-        groups.setdefault(facts, {})[record.info.seed] = record
+        if seen(facts := _facts(values, searched)):
+            more = flatten({name: record.info.identity.get(name, {}) for name in (EXTERNAL, "data")})
+            facts = _facts(values | {name: str(value) for name, value in more.items()}, searched)
+        groups.setdefault(facts, {})[record.info.dataset, record.info.seed] = record
     shared = set.intersection(*(set(facts) for facts in groups))
     apart = sorted({name for facts in groups for name, value in facts if (name, value) not in shared})
     texts = {
         name: _value_texts([dict(facts).get(name, ("absent", "")) for facts in groups]) for name in apart
     }
     return [
-        ({name: texts[name][place] for name in apart}, [group[seed] for seed in sorted(group)])
+        ({name: texts[name][place] for name in apart}, [group[key] for key in sorted(group)])
         for place, group in enumerate(groups.values())
     ]
 

@@ -1,6 +1,9 @@
 """Statistics over seeds: Student's intervals, paired sign-flip tests (Fisher 1935), and every method compared
 with the best (Holm 1979). Values are in percent; docs/statistics.md says what they mean.
 
+Where a table is over several splits of one data set, there is one value per split in place of one per seed,
+and ``unit`` says so in messages.
+
 n seeds have 2^n sign patterns, so the least possible p is 2 / 2^n: with too few seeds no difference can be
 shown, and a comparison is refused instead of given a p value. "Tied" means that no difference was shown.
 
@@ -12,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 SAME = 1e-9
 """Values within this many percentage points are equal: one image in a million makes a larger difference."""
@@ -20,15 +23,18 @@ EXACT = 13
 """Up to this many seeds all sign patterns are tried; beyond it, ``RESAMPLES`` random ones, reproducibly."""
 RESAMPLES = 99_999
 
+Unit = Literal["seed", "split"]
+"""What there is one value of."""
+
 # --- intervals -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure over seeds, or over classes, with its interval."""
+    """A figure over seeds, splits or classes, with its interval."""
 
     n: int
-    """The number of seeds or classes."""
+    """The number of seeds, splits or classes."""
     mean: float
     """NaN: there is no seed, or one of them lacks the figure."""
     std: float
@@ -49,8 +55,8 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-def interval(values: Iterable[float]) -> Interval:
-    """Mean, sample standard deviation and 95 % Student-t interval of one value per seed.
+def interval(values: Iterable[float], unit: Unit = "seed") -> Interval:
+    """Mean, sample standard deviation and 95 % Student-t interval of one value per seed, or per split.
 
     There is no interval for one seed, nor if all seeds gave the same value: repeating a closed-form solution
     does not produce a sample. One NaN makes everything NaN; no seed is silently dropped.
@@ -58,13 +64,13 @@ def interval(values: Iterable[float]) -> Interval:
     values = [float(value) for value in values]
     n, nan = len(values), math.nan
     if not n:
-        return Interval(n, nan, nan, nan, nan, "no seed: no interval")
+        return Interval(n, nan, nan, nan, nan, f"no {unit}: no interval")
     if not all(map(math.isfinite, values)):
-        return Interval(n, nan, nan, nan, nan, "a seed has no figure")
+        return Interval(n, nan, nan, nan, nan, f"a {unit} has no figure")
     if n == 1:
-        return Interval(n, values[0], nan, nan, nan, "one seed: no interval")
+        return Interval(n, values[0], nan, nan, nan, f"one {unit}: no interval")
     if _constant(values):
-        return Interval(n, values[0], 0.0, nan, nan, "the same for every seed: no interval")
+        return Interval(n, values[0], 0.0, nan, nan, f"the same for every {unit}: no interval")
     mean = math.fsum(values) / n
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     from scipy import stats
@@ -84,10 +90,10 @@ def _constant(values: Sequence[float]) -> bool:
 class Paired:
     """The difference between two methods, first minus second, in percentage points."""
 
-    seeds: tuple[int, ...]
-    """The seeds that both have, ascending."""
+    seeds: tuple[Any, ...]
+    """The seeds, or the names of the splits, that both have, ascending."""
     difference: float
-    """Mean over these seeds; NaN if unknown."""
+    """Mean over these; NaN if unknown."""
     low: float
     """Student-t interval of the mean difference; NaN if there is none."""
     high: float
@@ -115,42 +121,44 @@ def seeds_needed(alpha: float = 0.05, comparisons: int = 1) -> int:
     return next(n for n in range(1, 2000) if comparisons * least_p(n) <= alpha)
 
 
-def too_few(seeds: int, alpha: float = 0.05, comparisons: int = 1) -> str:
+def too_few(seeds: int, alpha: float = 0.05, comparisons: int = 1, unit: Unit = "seed") -> str:
     """``"3 seeds cannot show a difference at 5 %: at least 6 are needed"``."""
     among = f" among {comparisons} comparisons (Holm)" if comparisons > 1 else ""
     return (
-        f"{seeds} seed{'' if seeds == 1 else 's'} cannot show a difference at {100 * alpha:g} %{among}: "
+        f"{seeds} {unit}{'' if seeds == 1 else 's'} cannot show a difference at {100 * alpha:g} %{among}: "
         f"at least {seeds_needed(alpha, comparisons)} are needed"
     )
 
 
-def compare_seeds(a: Mapping[int, float], b: Mapping[int, float], *, alpha: float = 0.05) -> Paired:
-    """Compare two methods over the seeds that both have.
+def compare_seeds(
+    a: Mapping[Any, float], b: Mapping[Any, float], *, alpha: float = 0.05, unit: Unit = "seed"
+) -> Paired:
+    """Compare two methods over the seeds, or splits, that both have.
 
     Refused if there is no common seed, a seed has no figure, both methods give the same value for every seed
     (closed-form solutions do not depend on it), or there are too few seeds to show a difference at ``alpha``.
 
     Args:
-        a, b: values in percent by seed.
+        a, b: values in percent by seed, or by split.
         alpha: the significance level. ``p`` is not corrected for the number of comparisons.
+        unit: what they have one value of.
     """
     seeds = tuple(sorted(a.keys() & b.keys()))
     differences = [a[seed] - b[seed] for seed in seeds]
-    found = interval(differences)
+    found = interval(differences, unit)
 
     def result(refusal: str = "", p: float = math.nan) -> Paired:
         return Paired(seeds, found.mean, found.low, found.high, p, refusal)
 
     if not seeds:
-        return result("no seed in common")
+        return result(f"no {unit} in common")
     if lacking := [str(seed) for seed in seeds if not (math.isfinite(a[seed]) and math.isfinite(b[seed]))]:
-        return result(f"no figure for seed {', '.join(lacking)}")
+        return result(f"no figure for {unit} {', '.join(lacking)}")
     if len(seeds) > 1 and all(_constant([one[seed] for seed in seeds]) for one in (a, b)):
-        return result(
-            "both give the same value for every seed: a repeated closed-form solution is not a sample"
-        )
+        why = ": a repeated closed-form solution is not a sample" if unit == "seed" else ""
+        return result(f"both give the same value for every {unit}{why}")
     if least_p(len(seeds)) > alpha:
-        return result(too_few(len(seeds), alpha))
+        return result(too_few(len(seeds), alpha, unit=unit))
     return result(p=sign_flip_p(differences))
 
 
@@ -208,6 +216,8 @@ class Ranking:
     alpha: float = 0.05
     comparisons: int = 0
     """The number of comparisons that Holm's correction covers."""
+    unit: Unit = "seed"
+    """What each method has one value of."""
 
     @property
     def tied(self) -> frozenset[str]:
@@ -221,23 +231,30 @@ class Ranking:
 
 
 def against_best(
-    values: Mapping[str, Mapping[int, float]], alpha: float = 0.05, *, higher: bool = True
+    values: Mapping[str, Mapping[Any, float]],
+    alpha: float = 0.05,
+    *,
+    higher: bool = True,
+    unit: Unit = "seed",
 ) -> Ranking:
-    """Rank methods by their mean and compare each with the best over the seeds that both have.
+    """Rank methods by their mean and compare each with the best over the seeds, or splits, that both have.
 
     A comparison that could not be significant whatever its outcome is refused, and one with too few seeds
     does not count in the correction of the others (Tarone 1990). A method with a NaN is ``missing``.
 
     Args:
-        values: by method, values in percent by seed.
+        values: by method, values in percent by seed, or by split.
         alpha: the family-wise significance level.
         higher: whether the highest mean is the best, or the lowest.
+        unit: what each has one value of.
     """
-    found = {name: interval(seeds.values()) for name, seeds in values.items()}
+    found = {name: interval(seeds.values(), unit) for name, seeds in values.items()}
     means = {name: one.mean for name, one in found.items()}
     ranked = sorted((n for n in means if not math.isnan(means[n])), key=means.__getitem__, reverse=higher)
     best, second = [*ranked, None, None][:2]
-    tests = {name: compare_seeds(values[name], values[ranked[0]], alpha=alpha) for name in ranked[1:]}
+    tests = {
+        name: compare_seeds(values[name], values[ranked[0]], alpha=alpha, unit=unit) for name in ranked[1:]
+    }
     judged = [name for name, one in tests.items() if not one.refusal]
     rejected, corrected = holm([tests[name].p for name in judged], alpha)
     # Whether Holm would reject each if all had the least p value that their numbers of seeds allow.
@@ -247,7 +264,7 @@ def against_best(
         if possible[place]:
             results[name] = rejected[place], corrected[place]
         else:
-            reason = too_few(len(tests[name].seeds), alpha, len(judged))
+            reason = too_few(len(tests[name].seeds), alpha, len(judged), unit)
             tests[name] = replace(tests[name], p=math.nan, refusal=reason)
 
     def verdict(name: str) -> Verdict:
@@ -260,7 +277,7 @@ def against_best(
         differs, p = results[name]
         return Verdict("differs" if differs else "tied", means[name], tests[name], p)
 
-    return Ranking(best, second, {name: verdict(name) for name in values}, alpha, len(judged))
+    return Ranking(best, second, {name: verdict(name) for name in values}, alpha, len(judged), unit)
 
 
 def holm(p: Sequence[float], alpha: float = 0.05) -> tuple[list[bool], list[float]]:
@@ -273,9 +290,10 @@ def holm(p: Sequence[float], alpha: float = 0.05) -> tuple[list[bool], list[floa
     return [bool(one) for one in rejected], [float(one) for one in corrected]
 
 
-def family_text(alpha: float = 0.05) -> str:
+def family_text(alpha: float = 0.05, units: Iterable[Unit] = ("seed",)) -> str:
     """How methods are compared with the best, for the notes of a table."""
+    pairs = " or ".join(f"{one}s" for one in units)
     return (
-        "compared with the best: exact sign-flip test on paired seeds, Holm-corrected per data set and "
+        f"compared with the best: exact sign-flip test on paired {pairs}, Holm-corrected per data set and "
         f"figure, at {100 * alpha:g} %"
     )

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from zslbench.data.split_sets import columns_of, whole_name
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.evaluation.selection import EXTERNAL
@@ -28,6 +29,7 @@ from zslbench.report.figures import (
     ranking_notes,
     word_list,
 )
+from zslbench.report.over_splits import PARTIAL_NOTE, counts, over_seeds, split_notes, units
 from zslbench.report.published import PublishedCells, published_lookup
 from zslbench.report.results import (
     EXTERNAL_NOTE,
@@ -45,7 +47,7 @@ from zslbench.report.results import (
     selection_label,
     trust_mark,
 )
-from zslbench.report.statistics import Ranking
+from zslbench.report.statistics import Ranking, Unit
 from zslbench.report.tables.model import Cell, Column, Row, Table
 from zslbench.store.record import RunRecord
 
@@ -97,21 +99,23 @@ class _Builder:
         self.columns = tuple(_columns(outcome))
         self.ranks: dict[str, dict[str, dict[str, Ranking]]] = {}
         """By data set, label of a line and metric."""
-        for dataset in outcome.datasets:
+        for dataset in outcome.columns:
             runs = {line.label: self.entry(line, dataset, self.first).records for line in outcome.lines}
-            self.ranks[dataset] = _ranked(runs, len(outcome.seeds))
+            self.ranks[dataset] = _ranked(runs, *units(outcome, dataset))
 
     def entry(self, line: Line, dataset: str, selection: str) -> Entry:
-        return self.outcome.entries[line.label, dataset, selection]
+        return self.outcome.entry(line.label, dataset, selection)
 
-    def values(self, entry: Entry, metric: Metric) -> SeedValues:
-        return SeedValues.of(entry.records, metric, len(self.outcome.seeds))
+    def values(self, entry: Entry, dataset: str, metric: Metric) -> SeedValues:
+        return SeedValues.of(entry.records, metric, *units(self.outcome, dataset))
+
+    def counts(self, dataset: str, entry: Entry) -> dict[str, int]:
+        return {f"{dataset}_{name}": one for name, one in counts(self.outcome, dataset, entry).items()}
 
     def table(self) -> Table:
         rows = tuple(row for line in self.outcome.lines for row in self.rows(line))
-        count = len(self.outcome.seeds)
         spread = "half of the 95 % interval" if self.intervals else "std"
-        seeds = f", mean ± {spread} over {count} seeds" if count > 1 else ", one seed"
+        seeds = over_seeds(self.outcome, self.outcome.columns, spread, "one seed")
         title = f"{self.outcome.title or self.outcome.name}: per-class accuracy in %{seeds}"
         return Table(self.columns, rows, title, tuple(self.notes()))
 
@@ -123,8 +127,8 @@ class _Builder:
             if self.adds_something(line, selection):
                 yield self.ours(line, selection)
         published = {}
-        for dataset in self.outcome.datasets:
-            published[dataset] = self.find(line, dataset, self.inputs(line, dataset)[0])
+        for dataset in self.outcome.columns:
+            published[dataset] = self.find(line, whole_name(dataset), self.inputs(line, dataset)[0])
         if not any(published.values()):
             return
         if "published" in self.show:
@@ -139,7 +143,7 @@ class _Builder:
         return any(
             (entry := self.entry(line, dataset, selection)).records
             or entry.state not in ("not applicable", self.entry(line, dataset, self.first).state)
-            for dataset in self.outcome.datasets
+            for dataset in self.outcome.columns
         )
 
     def ours(self, line: Line, selection: str) -> Row:
@@ -147,21 +151,21 @@ class _Builder:
         name = Cell(words=selection_label(selection))
         if first:
             name = Cell(words=line.label, mark=mode_mark(selection))
-        mark = name.mark + trust_mark(self.records(line, selection, self.outcome.datasets))
-        if chosen := self.other_candidates(line, selection, self.outcome.datasets):
+        mark = name.mark + trust_mark(self.records(line, selection, self.outcome.columns))
+        if chosen := self.other_candidates(line, selection, self.outcome.columns):
             mark += f" (candidates {', '.join(chosen)})"
         name = replace(name, mark=mark)
         row = _leading(name, line, "ours" if first else selection, selection)
-        for dataset in self.outcome.datasets:
+        for dataset in self.outcome.columns:
             entry = self.entry(line, dataset, selection)
-            row |= {f"{dataset}_state": entry.state, f"{dataset}_seeds": len(entry.records)}
+            row |= {f"{dataset}_state": entry.state, **self.counts(dataset, entry)}
             if entry.records:
                 chosen = self.other_candidates(line, selection, [dataset]) or [TEST]
                 row[f"{dataset}_candidates"] = ", ".join(chosen)
                 row[f"{dataset}_verified"] = all(map(is_verified, entry.records.values()))
                 row |= mark_columns(entry.records.values(), f"{dataset}_")
             for place, metric in enumerate(headline_metrics()):
-                values, key = self.values(entry, metric), f"{dataset}_{metric.key}"
+                values, key = self.values(entry, dataset, metric), f"{dataset}_{metric.key}"
                 cell, found = self.figure(entry, values, with_state=not place), values.interval
                 if first:
                     cell = marked(
@@ -209,9 +213,9 @@ class _Builder:
         for dataset, printed in published.items():
             entry = self.entry(line, dataset, selection)
             row |= {f"{dataset}_source": printed.source if printed else None}
-            row |= {f"{dataset}_seeds": len(entry.records)}
+            row |= self.counts(dataset, entry)
             for metric in headline_metrics():
-                values, key = self.values(entry, metric), f"{dataset}_{metric.key}"
+                values, key = self.values(entry, dataset, metric), f"{dataset}_{metric.key}"
                 cell, place = self.published.difference(values, printed)
                 less = printed.figures[metric.name] if printed and cell.number else math.nan
                 row |= {f"{key}_mean": cell, f"{key}_verdict": place}
@@ -222,34 +226,45 @@ class _Builder:
 
     def notes(self) -> list[str]:
         """A sentence each: selection, ranking, seeds, published figures, missing cells, the runs' inputs."""
-        shown = {key: one for key, one in self.outcome.entries.items() if key[2] in self.selections}
+        shown = {
+            (line.label, dataset, selection): self.entry(line, dataset, selection)
+            for line in self.outcome.lines
+            for dataset in self.outcome.columns
+            for selection in self.selections
+        }
         ran = {key[2] for key, entry in shown.items() if entry.records}
         lines = [_SELECTED[selection] for selection in self.selections if selection in ran]
         lines += mark_notes(self.outcome.records)
         lines += ranking_notes(
             [one for lines in self.ranks.values() for columns in lines.values() for one in columns.values()]
         )
-        if any(one.state == "partial" for one in shown.values()):
+        lines += split_notes(self.outcome, shown)
+        partial = {key[1] for key, one in shown.items() if one.state == "partial"}
+        if partial - self.outcome.split_sets.keys():
             lines.append(f"(n): the mean of n of the {len(self.outcome.seeds)} seeds, not ranked")
+        if partial & self.outcome.split_sets.keys():
+            lines.append(PARTIAL_NOTE)
         if self.intervals:
-            lines.append("no ± where seeds give no interval: one seed, or the same figure for each")
+            lines.append("no ± where there is no interval: one seed or split, or the same figure for each")
         lines += self.published.notes()
         lines += _missing_notes(shown, several=len(self.selections) > 1)
         lines += _input_notes(self.outcome)
         return [*lines, *self.outcome.remarks]
 
 
-def _ranked(runs: Mapping[str, Mapping[int, RunRecord]], seeds: int) -> dict[str, dict[str, Ranking]]:
+def _ranked(
+    runs: Mapping[str, Mapping[Any, RunRecord]], requested: int, unit: Unit
+) -> dict[str, dict[str, Ranking]]:
     """By label of a line and metric, the ranking among lines with the same candidates, verified or not.
 
     A line with a run that is not ranked has none.
     """
-    groups: dict[str, dict[str, Mapping[int, RunRecord]]] = {}
+    groups: dict[str, dict[str, Mapping[Any, RunRecord]]] = {}
     for label, records in runs.items():
         keys = [key for one in records.values() if (key := ranking_key(one)) is not None]
         if len(keys) == len(records):
             groups.setdefault(", ".join(sorted(set(keys))), {})[label] = records
-    ranks = {key: rank_columns(members, seeds) for key, members in groups.items()}
+    ranks = {key: rank_columns(members, requested, unit=unit) for key, members in groups.items()}
     return {label: ranks[key] for key, members in groups.items() for label in members}
 
 
@@ -258,11 +273,12 @@ def _columns(outcome: SuiteOutcome) -> Iterator[Column]:
     yield Column(("", "", "method"), "line", numeric=False)
     for name in ("method", "variant", "reading", "row", "selection"):
         yield Column(("", "", name), name, numeric=False, readers=False)
-    for dataset in outcome.datasets:
+    for dataset in outcome.columns:
         label = dataset_label(dataset, outcome.records)
         for name in ("state", "source", "candidates", "verified", *(one.name for one in MARKS)):
             yield Column((label, "", name), f"{dataset}_{name}", numeric=False, readers=False)
-        yield Column((label, "", "seeds"), f"{dataset}_seeds", readers=False)
+        for name in ("splits", "seeds") if dataset in outcome.split_sets else ("seeds",):
+            yield Column((label, "", name), f"{dataset}_{name}", readers=False)
         for metric in headline_metrics():
             key, header = f"{dataset}_{metric.key}", (label, metric.group)
             yield Column((*header, metric.name), f"{key}_mean")
@@ -307,12 +323,13 @@ def _missing_notes(entries: Mapping[tuple[str, str, str], Entry], *, several: bo
 def _input_notes(outcome: SuiteOutcome) -> list[str]:
     """The runs' inputs: figures from different features or semantics are not comparable."""
     found: dict[str, dict[str, list[str]]] = {}
+    column = columns_of(outcome.datasets, outcome.split_sets)
     for (label, dataset, _), entry in outcome.entries.items():
         for record in entry.records.values():
             inputs = f"features {record.data['features']}, semantics {record.data['semantics']}"
             if (chosen := candidates_label(record)) != TEST:
                 inputs += f", candidates {chosen}, ranked among themselves"
-            found.setdefault(dataset, {}).setdefault(inputs, []).append(label)
+            found.setdefault(column[dataset], {}).setdefault(inputs, []).append(label)
     lines = []
     same: dict[str, list[str]] = {}
     for dataset, by_inputs in found.items():
@@ -322,6 +339,7 @@ def _input_notes(outcome: SuiteOutcome) -> list[str]:
             parts = (f"{inputs} ({word_list(labels, 6)})" for inputs, labels in by_inputs.items())
             lines.append(f"our runs on {dataset} differ in their inputs: {'; '.join(parts)}")
     lines += [f"our runs on {word_list(datasets)}: {inputs}" for inputs, datasets in same.items()]
-    simulated = {one.info.dataset for one in outcome.records if is_simulated(one)}
+    of = (one.info.dataset for one in outcome.records if is_simulated(one))
+    simulated = {column.get(name, name) for name in of}
     listed = [one for one in found if one in simulated]
     return [*lines, *([f"simulated data, no real images: {word_list(listed)}"] if listed else [])]

@@ -19,6 +19,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from zslbench.data.split_sets import columns_of
 from zslbench.experiment.suites.definition import Suite
 from zslbench.experiment.suites.lines import Cell, Line, Place, ResolvedSuite, resolve_suite
 from zslbench.plugin.lookup import Registry
@@ -102,13 +103,16 @@ applicable``: the method does not do this, as an oracle selection of a closed fo
 out."""
 
 
+_WORST_FIRST: tuple[EntryState, ...] = ("failed", "missing", "no data", "no plugin", "not applicable")
+
+
 @dataclass(frozen=True)
 class Entry:
     """An entry of a suite's table: one line on one data set under one selection."""
 
     state: EntryState
-    records: Mapping[int, RunRecord] = field(default_factory=dict)
-    """Finished runs by seed."""
+    records: Mapping[Any, RunRecord] = field(default_factory=dict)
+    """Finished runs by seed; over several splits by data set and seed."""
     failures: Mapping[int, str] = field(default_factory=dict)
     """Messages of seeds that ended with an error."""
     reason: str = ""
@@ -133,6 +137,19 @@ class SuiteOutcome:
     """The source whose published figures are preferred, e.g. ``SC-EGG IJCAI-22 Table 1``."""
     remarks: tuple[str, ...] = ()
     """What else a reader must know, a line each."""
+    split_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Data sets that share a column, by its name: ``hmdb51/*`` and its splits."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table: data sets, and names of several splits in place of these."""
+        return tuple(dict.fromkeys(columns_of(self.datasets, self.split_sets).values()))
+
+    def entry(self, line: str, column: str, selection: str) -> Entry:
+        """The entry of a line in a column. Over splits, it has the runs of those that are done."""
+        if column not in self.split_sets:
+            return self.entries[line, column, selection]
+        return _over_splits({one: self.entries[line, one, selection] for one in self.split_sets[column]})
 
     @property
     def records(self) -> tuple[RunRecord, ...]:
@@ -168,7 +185,31 @@ def stored_outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str]
         entries={place: _entry(seeds, store, ledger) for place, seeds in by_place.items()},
         published_source=suite.published_source,
         remarks=(*resolved.remarks, *remarks),
+        split_sets=suite.split_sets,
     )
+
+
+def _over_splits(entries: Mapping[str, Entry]) -> Entry:
+    """The entries of one line on several splits as one. A split that lacks a seed is left out, since means
+    over different seeds are no sample of one kind."""
+    done = {split: one for split, one in entries.items() if one.state == "done"}
+    left = {split: one for split, one in entries.items() if split not in done}
+    records = {(split, seed): record for split, one in done.items() for seed, record in one.records.items()}
+    if not left:
+        return Entry("done", records)
+    reasons: dict[str, list[str]] = {}
+    for split, one in left.items():
+        reasons.setdefault(one.reason or one.state, []).append(split)
+    reason = "; ".join(f"{_listed(of)}: {text}" for text, of in reasons.items())
+    states = {one.state for one in left.values()}
+    begun = bool(done) or any(one.records for one in left.values())
+    state = "partial" if begun else next(one for one in _WORST_FIRST if one in states)
+    return Entry(state, records, reason=reason)
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _entry(seeds: Sequence[Cell], store: Store, ledger: Ledger) -> Entry:

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from zslbench.data.split_sets import ALL_SPLITS, in_split_set, is_split_set
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.evaluation.selection import Mode
 from zslbench.experiment.recipe import COMPOSED, composition, label_text
@@ -184,7 +185,9 @@ class Definition(RowOptions):
     summary: str = ""
     """One line for listings."""
     datasets: Annotated[Names, AfterValidator(_distinct)]
-    """Columns of the table."""
+    """Columns of the table; ``hmdb51/*`` is one over all splits in this folder."""
+    splits: bool = False
+    """Whether a data set that is a folder of splits, such as ``hmdb51``, means all of them."""
     seeds: Seeds = (0,)
     """A number n for seeds 0 to n-1, or the seeds themselves."""
     select: Annotated[tuple[Mode, ...], BeforeValidator(as_list), AfterValidator(_distinct)] = ("val",)
@@ -277,6 +280,10 @@ class Suite(Definition):
     """Whether it is only a part of the file."""
     several_selections: bool = False
     """Whether the whole file has several selections, even if this part has one."""
+    split_sets: dict[str, tuple[str, ...]] = {}
+    """Data sets that share a column of the table, by its name: ``hmdb51/*`` and the splits found here."""
+    remarks: tuple[str, ...] = ()
+    """What else a reader must know of the data sets, a line each."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON data, for :func:`restored`."""
@@ -308,7 +315,9 @@ class Suite(Definition):
             names = set(self._known("method or line", methods, labels))
             changed["methods"] = tuple(row for row in self.rows if {row.method, str(row.label)} & names)
         if datasets:
-            changed["datasets"] = self._known("data set", datasets, self.datasets)
+            changed["datasets"] = chosen = self._known("data set", self._each(datasets), self.datasets)
+            whole = {name: of for name, of in self.split_sets.items() if {*of} <= {*chosen}}
+            changed["split_sets"] = whole
         if select:
             changed["select"] = self._known("selection", select, self.select)
             changed["several_selections"] = self.several_selections or len(self.select) > 1
@@ -326,6 +335,20 @@ class Suite(Definition):
         """The suite with settings and presets changed for every method that has them."""
         override = RowOptions(settings=dict(settings), preset=tuple(as_list(preset) or ()))
         return self.model_copy(update={"override": override})
+
+    def _each(self, datasets: Sequence[str]) -> list[str]:
+        """These names of data sets, with all splits in place of a name that means several."""
+        found: list[str] = []
+        for name in datasets:
+            alone = f"{name}{ALL_SPLITS}" if self.splits else name
+            inside = next((one for one in (name, alone) if one.lower() in self.split_sets), None)
+            if inside is not None:
+                found += self.split_sets[inside.lower()]
+            elif is_split_set(name) and name not in self.datasets:
+                found += [one for one in self.datasets if in_split_set(name, one)] or [name]
+            else:
+                found.append(name)
+        return found
 
     def _known(self, what: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
         """The known names that are among these, whatever their case."""
@@ -377,7 +400,8 @@ def restored(content: Mapping[str, Any]) -> Suite:
     """
     options, folder = RowOptions.model_validate, content["folder"]
     values = dict(content) | dict(options({name: content[name] for name in RowOptions.model_fields}))
-    values |= {name: tuple(content[name]) for name in ("datasets", "seeds", "select")}
+    values |= {name: tuple(content[name]) for name in ("datasets", "seeds", "select", "remarks")}
+    values["split_sets"] = {name: tuple(of) for name, of in content["split_sets"].items()}
     values["methods"] = tuple(map(Row.model_validate, content["methods"]))
     values["on"] = {name: options(one) for name, one in content["on"].items()}
     values["override"] = options(content["override"])

@@ -18,6 +18,7 @@ from zslbench.experiment.job import requested, versions
 from zslbench.experiment.published import PublishedResults, published_ablation
 from zslbench.experiment.recipe import Recipe, composition, resolve
 from zslbench.experiment.suites.definition import Row, RowOptions, Suite
+from zslbench.experiment.suites.splits import with_splits
 from zslbench.plugin.declarations import FULL, Method, Variant
 from zslbench.plugin.lookup import Registry
 from zslbench.plugin.presets import preset_names
@@ -163,7 +164,7 @@ class ResolvedSuite:
     """In the order of computing: one data set after the other, seed by seed, so that a whole column of one
     seed is complete early."""
     remarks: tuple[str, ...]
-    """Settings that were ignored, and where, a line each."""
+    """Settings that were ignored, and where, and folders that are no split, a line each."""
 
 
 def resolve_suite(
@@ -173,7 +174,7 @@ def resolve_suite(
     precision: Precision = "float32",
     only: Collection[tuple[str, str]] | None = None,
 ) -> ResolvedSuite:
-    """Resolve every line on every data set.
+    """Resolve every line on every data set, each split of several being one.
 
     Options of the whole suite or of a command line apply to the methods that have them; those of a row must
     exist.
@@ -184,6 +185,7 @@ def resolve_suite(
     Raises:
         SettingsError: a variant, reading, preset or setting that does not exist; names the line.
     """
+    suite = with_splits(suite, registry, data_root)
     resolver = _Resolver(suite, registry, data_root)
     lines = tuple(map(resolver.line, suite.rows))
     first = {
@@ -208,7 +210,8 @@ def resolve_suite(
             made[line, dataset, mode] = replace(cell, selection=Selection(mode, every))
         same = made[line, dataset, mode]
         cells.append(replace(same, seed=seed, same=same))
-    return ResolvedSuite(suite, lines, tuple(cells), tuple(dict.fromkeys(resolver.remarks)))
+    remarks = dict.fromkeys([*suite.remarks, *resolver.remarks])
+    return ResolvedSuite(suite, lines, tuple(cells), tuple(remarks))
 
 
 class _Resolver:

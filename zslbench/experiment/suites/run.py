@@ -20,6 +20,7 @@ from zslbench.experiment.suites.definition import Suite, as_list, find_suite
 from zslbench.experiment.suites.executor import RunExecutor, requested_executor
 from zslbench.experiment.suites.group_state import GroupState
 from zslbench.experiment.suites.lines import PENDING, Cell, ResolvedSuite, Status, resolve_suite
+from zslbench.experiment.suites.splits import with_splits
 from zslbench.experiment.suites.submission import PlannedCell, PlannedGroup, Submission
 from zslbench.plugin.boundary import one_line
 from zslbench.plugin.lookup import Registry
@@ -73,7 +74,8 @@ def prepare(
         raise SettingsError(
             "--only-missing leaves failed cells alone and --retry-failed runs them: choose one"
         )
-    narrowed = (suite if isinstance(suite, Suite) else find_suite(suite)).narrowed(
+    whole = with_splits(suite if isinstance(suite, Suite) else find_suite(suite), registry, run.data_root)
+    narrowed = whole.narrowed(
         methods=as_list(methods), datasets=as_list(datasets), seeds=seeds, select=as_list(select)
     )
     if settings or preset:
