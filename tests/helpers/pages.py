@@ -29,9 +29,9 @@ def section(text: str, heading: str) -> str:
 
 
 def block_commands(text: str) -> list[str]:
-    """Every line ``zslbench ...`` of the shell blocks, without comments."""
+    """Every line ``zslbench ...`` of the shell blocks, without comments, pipes and redirections."""
     lines = "".join(blocks(text, "sh")).replace("\\\n", " ").splitlines()
-    return [line.split(" #")[0].strip() for line in lines if line.startswith("zslbench ")]
+    return [re.split(r" (?:#|\||[12]?>)", line)[0].strip() for line in lines if line.startswith("zslbench ")]
 
 
 def inline_commands(text: str) -> list[str]:
