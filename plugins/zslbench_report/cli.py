@@ -39,7 +39,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Report this run; repeatable.")
 @click.option("--method", help="Without SUITE: only this method.")
-@click.option("--dataset", help="Without SUITE: only this data set.")
+@click.option("--dataset", help="Without SUITE: only this data set, or 'NAME/*'.")
 @click.option("--select", type=STORED_SELECTIONS, help="Without SUITE: only this selection.")
 @click.option("--images", type=_FOLDER, help="Folder with the data sets' images, for attention maps.")
 @click.option("--without", multiple=True, metavar="SECTION", help="Omit a section, e.g. tsne; repeatable.")
@@ -112,7 +112,7 @@ def _outcome(
     data_root: Path | None,
 ) -> SuiteOutcome:
     """The table of a suite, of runs by id, or of all runs that match, as far as the store has them."""
-    from zslbench.data import dataset_key
+    from zslbench.data import dataset_key, in_split_set, is_split_set
     from zslbench.experiment import find_suite, suite_outcome
     from zslbench.plugin import registry
     from zslbench_report.html.report import outcome_of_runs
@@ -129,8 +129,11 @@ def _outcome(
         ("select", "selection", "selected by {}"),
     ):
         if value := filters[option]:
-            wanted = dataset_key(value) if column == "dataset" else value
-            records = [record for record in records if getattr(record.info, column) == wanted]
+            if column == "dataset" and is_split_set(value):
+                records = [record for record in records if in_split_set(value, record.info.dataset)]
+            else:
+                wanted = dataset_key(value) if column == "dataset" else value
+                records = [record for record in records if getattr(record.info, column) == wanted]
             words += " " + text.format(value)
     return outcome_of_runs(records, f"Runs of{words}" if words else "All runs in the store")
 

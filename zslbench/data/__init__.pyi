@@ -111,7 +111,7 @@ from .semantics import (
     with_semantics as with_semantics,
     write_semantics as write_semantics,
 )
-from .split_sets import in_split_set as in_split_set, is_split_set as is_split_set, whole_name as whole_name
+from .split_sets import in_split_set as in_split_set, is_split_set as is_split_set
 from .tables import duplicated as duplicated, read_attributes as read_attributes, read_table as read_table
 from .validate import (
     PARTS as PARTS,

@@ -167,6 +167,15 @@ def test_run_and_table_of_all_splits(command: Command) -> None:
     assert len(json.loads(command("runs", "--dataset=small/*", "--format=json").stdout)) == 6
 
 
+def test_a_report_on_some_splits(command: Command, tmp_path: Path) -> None:
+    from zslbench_report.html.page import SECTIONS
+
+    start = ("report", f"--output={tmp_path / 'page.html'}", *(f"--without={one.id}" for one in SECTIONS))
+    assert command("run", "eszsl", "--dataset=small/split_10", "--threads=1", "--select=last").exit_code == 0
+    assert command(*start, "--dataset=SMALL/split_1*").exit_code == 0
+    assert command(*start, "--dataset=small/split_2*").exit_code == 1  # no such run
+
+
 def test_names_that_mean_no_split_are_one_error(command: Command) -> None:
     for name in ("nowhere/*", "small/x*", "../*", "*", "whole/*"):
         for start in (("run", "eszsl"), ("ablate", "sae")):
