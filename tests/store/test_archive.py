@@ -83,6 +83,41 @@ def test_runs_arrive_byte_for_byte_and_once(store: Store, other: Store, packed: 
     assert contents(other) == contents(store)
 
 
+def test_an_archive_of_figures_has_every_record_and_no_table(
+    store: Store, other: Store, packed: Path, tmp_path: Path
+) -> None:
+    size = export_runs(store.records(), tmp_path / "figures.zip", figures=True)
+    with ZipFile(tmp_path / "figures.zip") as opened:
+        assert {name.rpartition("/")[2] for name in opened.namelist()} == {"run.json", "figures-only"}
+    assert size < packed.stat().st_size
+    assert len(import_runs(tmp_path / "figures.zip", other).added) == 2
+    for mine, theirs in zip(store.records(), other.records(), strict=True):
+        assert theirs.same_results(mine) and theirs.metrics == mine.metrics
+        assert theirs.figures_only and theirs.verify() == []
+        with pytest.raises(DataError, match="left out"):
+            theirs.table("epochs")
+    export_runs(other.records(), tmp_path / "again.zip")
+    assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "figures.zip").read_bytes()
+
+
+def test_tables_are_added_to_runs_that_came_as_figures(
+    store: Store, other: Store, packed: Path, tmp_path: Path
+) -> None:
+    export_runs(store.records(), tmp_path / "figures.zip", figures=True)
+    import_runs(tmp_path / "figures.zip", other)
+    assert len(import_runs(packed, other).added) == 2
+    assert contents(other) == contents(store)
+    assert len(import_runs(tmp_path / "figures.zip", other).equal) == 2  # and they stay
+    assert contents(other) == contents(store)
+
+
+def test_a_damaged_table_is_noticed_beside_figures(store: Store, packed: Path) -> None:
+    record = store.records()[0]
+    (record.folder / "figures-only").touch()
+    (record.folder / "epochs.parquet").write_bytes(b"other")
+    assert len(RunRecord(record.folder).verify()) == 1
+
+
 def test_the_same_runs_make_the_same_archive(store: Store, packed: Path, tmp_path: Path) -> None:
     export_runs(store.records()[::-1], tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == packed.read_bytes()

@@ -259,8 +259,15 @@ def _confirm(question: str) -> None:
 @click.argument("archive", type=_FILE)
 @click.argument("names", nargs=-1, metavar="[RUN]...")
 @filter_options
+@click.option(
+    "--figures",
+    is_flag=True,
+    help="Without tables and networks: records and figures, some 2 kB for each run.",
+)
 @store_option
-def export(archive: Path, names: tuple[str, ...], store: Path | None, filters: Filters) -> None:
+def export(
+    archive: Path, names: tuple[str, ...], store: Path | None, filters: Filters, figures: bool
+) -> None:
     """Write finished runs to ARCHIVE, a new ZIP file: each RUN, the runs that match, or all."""
     from zslbench.store.archive import export_runs
     from zslbench.store.store import Store
@@ -274,7 +281,7 @@ def export(archive: Path, names: tuple[str, ...], store: Path | None, filters: F
     records = list(chosen.values()) if chosen else filters.finished(where.records())
     if not records:
         raise ZslbenchError("the store has no matching finished run")
-    size = export_runs(records, archive)
+    size = export_runs(records, archive, figures=figures)
     remark(f"wrote {len(records)} run{'s' * (len(records) > 1)} to {archive} ({size:,} bytes)")
 
 

@@ -1,8 +1,9 @@
 """Runs as one file: a ZIP archive of their folders, ``runs/<id>/<file>``, for another store.
 
-The same runs make the same bytes. An archive from elsewhere is not trusted: members other than files of runs
-are refused, every file must have the sha256 in its ``run.json``, and a run's id must be that of its identity.
-Checksums cannot tell who computed a run, or whether somebody invented its figures together with them.
+An archive of figures has only ``run.json`` of each run, and an empty file that says so. The same runs make
+the same bytes. An archive from elsewhere is not trusted: members other than files of runs are refused, every
+file must have the sha256 in its ``run.json``, and a run's id must be that of its identity. Checksums cannot
+tell who computed a run, or whether somebody invented its figures together with them.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from zslbench.errors import DataError, ZslbenchError
 from zslbench.store.files import explained, sync_folder
 from zslbench.store.identity import run_id
-from zslbench.store.record import RUN_FILE, RunRecord
+from zslbench.store.record import FIGURES_ONLY, RUN_FILE, RunRecord
 from zslbench.store.store import Store
 
-_MEMBER = re.compile(r"runs/([A-Za-z0-9_-]{1,64})/(run\.json|[A-Za-z0-9_-]{1,100}\.(?:parquet|safetensors))")
+_MEMBER = re.compile(
+    r"runs/([A-Za-z0-9_-]{1,64})/(run\.json|figures-only|[A-Za-z0-9_-]{1,100}\.(?:parquet|safetensors))"
+)
 _FOLDER = re.compile(r"runs/(?:[A-Za-z0-9_-]{1,64}/)?")
 _MAX_RUN_FILE = 16 << 20
 """A ``run.json`` is at most this large: it is parsed in memory."""
@@ -51,8 +54,11 @@ class Imported:
     """Runs of the store that the archive has with different results, with the metrics in the archive."""
 
 
-def export_runs(records: Sequence[RunRecord], path: Path) -> int:
+def export_runs(records: Sequence[RunRecord], path: Path, *, figures: bool = False) -> int:
     """Write finished runs to a new archive and return its size in bytes.
+
+    Args:
+        figures: leave out tables and networks, some 2 kB for each run remain.
 
     Raises:
         DataError: a run is damaged.
@@ -65,7 +71,7 @@ def export_runs(records: Sequence[RunRecord], path: Path) -> int:
         with _writable(path), part.open("xb") as file:
             with ZipFile(file, "w") as archive:
                 for record in sorted(records, key=lambda one: one.info.id):
-                    _pack(archive, record)
+                    _pack(archive, record, figures)
             file.flush()
             os.fsync(file.fileno())
         with _writable(path):
@@ -80,8 +86,8 @@ def export_runs(records: Sequence[RunRecord], path: Path) -> int:
 def import_runs(path: Path, store: Store) -> Imported:
     """Add the runs of an archive to a store; none if one of its files is not as recorded.
 
-    Runs whose id the store has are skipped. Each run appears whole; after an interruption, the same call adds
-    those that are missing.
+    Runs whose id the store has are skipped, but tables are added where it had figures only. Each run appears
+    whole; after an interruption, the same call adds those that are missing.
 
     Raises:
         DataError: the archive is damaged, contains anything but runs, or does not fit on the store's disk.
@@ -103,7 +109,11 @@ def import_runs(path: Path, store: Store) -> Imported:
             if stored is None and store.add(record.folder, run):
                 done.added.append(store.resolve(run))
             elif (stored := stored or store.resolve(run)).same_results(record):
-                done.equal.append(stored)
+                if stored.figures_only and not record.figures_only:
+                    store.add(record.folder, run, replace=True)
+                    done.added.append(store.resolve(run))
+                else:
+                    done.equal.append(stored)
             else:
                 done.differing.append((stored, record.metrics))
     return done
@@ -120,13 +130,14 @@ def _writable(path: Path) -> Iterator[None]:
         raise ZslbenchError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
-def _pack(archive: ZipFile, record: RunRecord) -> None:
+def _pack(archive: ZipFile, record: RunRecord, figures: bool) -> None:
     if faults := record.verify():
         raise DataError(record.folder, faults, "Compute the run again with --force, or leave it out")
-    for name in (RUN_FILE, *sorted(record.digests)):
+    partial = record.figures_only
+    names = [] if figures else [name for name in sorted(record.digests) if not partial or _has(record, name)]
+    for name in (RUN_FILE, *names):
         source = record.folder / name
-        member = ZipInfo(f"runs/{record.info.id}/{name}", _MEMBER_DATE)
-        member.external_attr = (stat.S_IFREG | 0o644) << 16
+        member = _member(record, name)
         member.compress_type = ZIP_DEFLATED if name == RUN_FILE else ZIP_STORED
         digest = sha256()
         try:
@@ -142,6 +153,18 @@ def _pack(archive: ZipFile, record: RunRecord) -> None:
             ) from None
         if digest.hexdigest() != record.digests.get(name, digest.hexdigest()):
             raise DataError(source, ["changed while it was read"], "Export again")
+    if figures or partial:
+        archive.writestr(_member(record, FIGURES_ONLY), b"")
+
+
+def _has(record: RunRecord, name: str) -> bool:
+    return (record.folder / name).exists()
+
+
+def _member(record: RunRecord, name: str) -> ZipInfo:
+    member = ZipInfo(f"runs/{record.info.id}/{name}", _MEMBER_DATE)
+    member.external_attr = (stat.S_IFREG | 0o644) << 16
+    return member
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -197,6 +220,8 @@ def _member_fault(member: ZipInfo) -> str:
         return "is encrypted"
     if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         return "is compressed with an unsupported method"
+    if member.filename.endswith(FIGURES_ONLY) and member.file_size:
+        return "is not empty"
     if member.filename.endswith(RUN_FILE) and member.file_size > _MAX_RUN_FILE:
         return f"has {member.file_size:,} bytes, more than {_MAX_RUN_FILE:,}"
     if member.file_size > _CHUNK and member.file_size > _MAX_EXPANSION * member.compress_size:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 RUN_FILE = "run.json"
 NETWORKS_FILE = "networks.safetensors"
+FIGURES_ONLY = "figures-only"
+"""An empty file in the folder of a run that came without its tables and networks."""
 _ADVICE = "Remove the folder, or compute the run again with --force"
 
 
@@ -116,6 +118,11 @@ class RunRecord:
         """The sha256 of each file except ``run.json``, by name."""
         return self._files
 
+    @property
+    def figures_only(self) -> bool:
+        """Whether the run came from an archive of figures, without tables and networks."""
+        return (self.folder / FIGURES_ONLY).is_file()
+
     def same_results(self, other: RunRecord) -> bool:
         """Whether both have the same metrics and, byte for byte, the same tables and networks."""
         return self.metrics == other.metrics and self._files == other._files
@@ -149,18 +156,20 @@ class RunRecord:
         return unpack_tensors(self._read(NETWORKS_FILE)) if NETWORKS_FILE in self._files else {}
 
     def verify(self) -> list[str]:
-        """One line for each file that is missing, changed or not part of the run."""
-        faults = []
+        """One line for each file that is missing, changed or not part of the run; with :attr:`figures_only`,
+        tables and networks may be missing."""
+        faults, only = [], self.figures_only
         for name, recorded in {RUN_FILE: hashlib.sha256(self._text).hexdigest(), **self._files}.items():
             try:
                 if sha256_of(_file(self.folder / name)) != recorded:
                     faults.append(f"{name}: not the file that was written (its sha256 differs)")
             except FileNotFoundError:
-                faults.append(f"{name}: missing")
+                faults += [] if only and name != RUN_FILE else [f"{name}: missing"]
             except OSError as error:
                 faults.append(f"{name}: cannot be read ({error.strerror or error})")
         if self.folder.is_dir():
-            extra = {path.name for path in self.folder.iterdir()} - self._files.keys() - {RUN_FILE}
+            own = {RUN_FILE, *self._files, *([FIGURES_ONLY] if only else [])}
+            extra = {path.name for path in self.folder.iterdir()} - own
             faults += [f"{name}: not a file of this run" for name in sorted(extra)]
         return faults
 
@@ -169,6 +178,12 @@ class RunRecord:
         try:
             data = _file(path).read_bytes()
         except OSError as error:
+            if self.figures_only:
+                raise DataError(
+                    path,
+                    ["was left out when the run's figures were exported"],
+                    "Import an archive with tables, or compute the run again with --force",
+                ) from None
             fault = f"cannot be read: {error.strerror or error}"
         else:
             if hashlib.sha256(data).hexdigest() == self._files[name]:

@@ -225,12 +225,12 @@ class Store:
                 own = held.enter_context(scratch(self._tmp, "incoming"))
             yield own
 
-    def add(self, folder: Path, run: str) -> bool:
+    def add(self, folder: Path, run: str, replace: bool = False) -> bool:
         """Move a finished run, whole and on the disk, from :meth:`incoming` to its place. False: the store
-        already has a run with this id."""
+        already has a run with this id, and keeps it."""
         with explained(self.root, _WRITE):
             try:
-                self._generations.publish(folder, _checked(run), replace=False)
+                self._generations.publish(folder, _checked(run), replace)
             except RunExistsError:
                 return False
         return True
