@@ -68,6 +68,11 @@ class Series:
         return {record.info.seed: metric.of(record.metrics) for record in self.records}
 
 
+FIGURES_ONLY = (
+    "some runs came from an archive of figures, without tables: curves, classes and candidates lack them"
+)
+
+
 @dataclass
 class Report:
     """What is reported. Sections read run tables through it, so that a damaged one only leaves a note."""
@@ -162,7 +167,7 @@ class Report:
             try:
                 self._tables[key] = record.table(name)
             except ZslbenchError as error:
-                self.add_fault(str(error))
+                self.add_fault(FIGURES_ONLY if record.figures_only else str(error))
         table = self._tables[key]
         if table is None:
             return None
