@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import STORED_SELECTIONS, format_option, note, options_of
+from zslbench.cli import STORED_SELECTIONS, format_option, metrics_option, note, options_of
 from zslbench.output import echo
 
 if TYPE_CHECKING:
@@ -43,12 +43,14 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--select", type=STORED_SELECTIONS, help="Without SUITE: only this selection.")
 @click.option("--images", type=_FOLDER, help="Folder with the data sets' images, for attention maps.")
 @click.option("--without", multiple=True, metavar="SECTION", help="Omit a section, e.g. tsne; repeatable.")
+@metrics_option
 @options_of("data_root", "store")
 def report(
     suite: str | None,
     output: Path,
     runs: tuple[str, ...],
     images: Path | None,
+    metrics: str | None,
     without: tuple[str, ...],
     data_root: Path | None,
     store: Path | None,
@@ -60,6 +62,7 @@ def report(
     t-SNE and attention are computed, for runs stored with their weights.
     """
     from zslbench.errors import ZslbenchError, did_you_mean
+    from zslbench.evaluation import metrics_named
     from zslbench.store import Store, write_atomically
     from zslbench_report.html.page import SECTIONS, page
     from zslbench_report.html.report import Report
@@ -70,6 +73,7 @@ def report(
     for name in without:
         if name not in sections:
             raise click.UsageError(f"--without {name}: no such section, {did_you_mean(name, sections)}")
+    named = metrics_named(metrics)
     _require_folder(output)
     run_store = Store.default(store)
     logger, warnings = logging.getLogger("zslbench"), BufferingHandler(sys.maxsize)
@@ -92,7 +96,8 @@ def report(
     made = Report(
         outcome,
         run_store,
-        command=_command_line(suite, runs, filters, images is not None, without),
+        command=_command_line(suite, runs, {**filters, "metrics": metrics}, images is not None, without),
+        metrics=named,
         data_root=data_root,
         images=images,
         without=frozenset(without),

@@ -61,3 +61,18 @@ def test_a_new_metric_is_shown_everywhere(call: Callable[..., str], tmp_path: Pa
     assert page.read_text("utf-8").count("Worst") > 1
     record = Store(tmp_path / "store").records()[0]
     assert isinstance(record.metrics["worst"], float)
+
+
+def test_bench_and_report_show_the_metrics_that_are_asked_for(
+    call: Callable[..., str], tmp_path: Path
+) -> None:
+    suite, page = tmp_path / "small.toml", tmp_path / "page.html"
+    suite.write_text('datasets = ["toy"]\n\n[[methods]]\nmethod = "eszsl"\n', "utf-8")
+    asked = ("--metrics", "ausuc,acc_micro")
+    (run,) = rows(call("run", "eszsl", "--dataset", "toy", "--threads", "1", "--format", "csv"))
+    (bench,) = rows(call("bench", str(suite), "--threads", "1", "--format", "csv", *asked))
+    for name in ("AUSUC", "Acc_micro"):
+        assert float(bench[f"toy_{name.lower()}_mean"]) == pytest.approx(float(run[name]))
+    assert "toy_h_mean" not in bench
+    call("report", str(suite), "--output", str(page), "--without", "tsne", *asked)
+    assert "Acc_micro" in page.read_text("utf-8")

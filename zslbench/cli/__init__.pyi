@@ -10,6 +10,7 @@ from .options import (
     fitting_options as fitting_options,
     format_option as format_option,
     machine_options as machine_options,
+    metrics_option as metrics_option,
     note as note,
     options_of as options_of,
     remark as remark,

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zslbench.cli.completion import complete_datasets, complete_methods, complete_suites
-from zslbench.cli.options import SEEDS, SELECTIONS, format_option, note, options_of, running_options
+from zslbench.cli.options import (
+    SEEDS,
+    SELECTIONS,
+    format_option,
+    metrics_option,
+    note,
+    options_of,
+    running_options,
+)
 from zslbench.errors import ZslbenchError
 from zslbench.output import echo
 from zslbench.report.tables.render import emit
@@ -44,30 +52,33 @@ if TYPE_CHECKING:
     help="What the table shows in addition: oracle, published, difference (ours minus published), "
     "interval (± half of a 95 % interval instead of ± std).  [default: oracle,published]",
 )
+@metrics_option
 @click.option("--dry-run", is_flag=True, help="Show what would run and the estimated time.")
 @options_of("settings", "preset")
 @running_options
 @format_option
-def bench(suite: str, dry_run: bool, show: str | None, fmt: str, **options: Any) -> None:
+def bench(suite: str, dry_run: bool, show: str | None, metrics: str | None, fmt: str, **options: Any) -> None:
     """Run the missing cells of SUITE and show its table.
 
     SUITE is a packaged suite (zslbench suites lists them) or the path of a TOML file. Finished runs are
     reused, interrupted ones resume, and a run that fails does not stop the others.
     """
     from zslbench.cli.grid import watching
+    from zslbench.evaluation.metrics import metrics_named
     from zslbench.experiment.suites.run import prepare
     from zslbench.plugin.discovery import registry
     from zslbench.report.figures import parse_choices
     from zslbench.report.suite import DEFAULT, SHOW, suite_table
 
     shown = DEFAULT if show is None else parse_choices(show, SHOW)  # before anything runs
+    named = metrics_named(metrics)
     with watching() as watcher:
         prepared = prepare(suite, registry(), dry_run=dry_run, display=watcher, **options)
         if dry_run:
             _emit_plan(prepared, fmt)
             return
         outcome = prepared.run(watcher)
-    emit(suite_table(outcome, show=shown), fmt)
+    emit(suite_table(outcome, show=shown, metrics=named), fmt)
     if failed := prepared.failures(outcome):
         for text in failed:
             echo(f"failed: {text}", err=True)

@@ -143,6 +143,13 @@ data_root_option = options_of("data_root")
 store_option = options_of("store")
 """``--store``, passed to the command as ``store``: a Path, or None."""
 
+metrics_option = click.option(
+    "--metrics",
+    metavar="NAME,...",
+    help="Metrics in the table, such as acc,acc_micro,acc_top5,micro,ausuc.  [default: acc,u,s,h]",
+)
+"""``--metrics``, passed to the command as ``metrics``: a text for ``metrics_named``, or None."""
+
 fitting_options = options_of(FitOptions)
 """For commands that fit methods."""
 

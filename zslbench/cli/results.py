@@ -12,6 +12,7 @@ from zslbench.cli.options import (
     data_root_option,
     emit_notes,
     format_option,
+    metrics_option,
     note,
     store_option,
 )
@@ -110,11 +111,7 @@ def show(
     help="What the table shows in addition: published, difference (ours minus published), interval "
     "(± half of a 95 % interval instead of ± std).",
 )
-@click.option(
-    "--metrics",
-    metavar="NAME,...",
-    help="Metrics to show, such as acc,acc_micro,acc_top5,micro,ausuc.  [default: acc,u,s,h]",
-)
+@metrics_option
 @store_option
 @format_option
 def table(store: Path | None, fmt: str, show: str | None, metrics: str | None, filters: Filters) -> None:

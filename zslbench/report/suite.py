@@ -8,7 +8,7 @@ different kinds never share a row, a column's ranking or a mean.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -72,6 +72,7 @@ def suite_table(
     *,
     show: Collection[str] = DEFAULT,
     published: PublishedResults | None = None,
+    metrics: Sequence[Metric] | None = None,
 ) -> Table:
     """The comparison table of a suite.
 
@@ -79,29 +80,37 @@ def suite_table(
         outcome: the suite's results so far.
         show: the rows shown below those that are ranked, from ``SHOW``.
         published: published results; None: the package's.
+        metrics: which figures; None: the headline metrics.
 
     Raises:
         SettingsError: ``show`` names something else.
     """
     shown = frozenset(parse_choices(",".join(show), SHOW))
-    return _Builder(outcome, shown, PublishedResults.load() if published is None else published).table()
+    results = PublishedResults.load() if published is None else published
+    return _Builder(outcome, shown, results, headline_metrics() if metrics is None else metrics).table()
 
 
 class _Builder:
-    def __init__(self, outcome: SuiteOutcome, show: frozenset[str], results: PublishedResults) -> None:
-        self.outcome, self.show = outcome, show
+    def __init__(
+        self,
+        outcome: SuiteOutcome,
+        show: frozenset[str],
+        results: PublishedResults,
+        metrics: Sequence[Metric],
+    ) -> None:
+        self.outcome, self.show, self.metrics = outcome, show, metrics
         self.first = outcome.selections[0]
         """The selection that ranks."""
         self.selections = outcome.selections if "oracle" in show else outcome.selections[:1]
         self.intervals = "interval" in show
         self.published = PublishedCells(outcome.published_source)
         self.find = published_lookup(outcome, results)
-        self.columns = tuple(_columns(outcome))
+        self.columns = tuple(_columns(outcome, metrics))
         self.ranks: dict[str, dict[str, dict[str, Ranking]]] = {}
         """By data set, label of a line and metric."""
         for dataset in outcome.columns:
             runs = {line.label: self.entry(line, dataset, self.first).records for line in outcome.lines}
-            self.ranks[dataset] = _ranked(runs, *units(outcome, dataset))
+            self.ranks[dataset] = _ranked(runs, metrics, *units(outcome, dataset))
 
     def entry(self, line: Line, dataset: str, selection: str) -> Entry:
         return self.outcome.entry(line.label, dataset, selection)
@@ -129,7 +138,8 @@ class _Builder:
         published = {}
         for dataset in self.outcome.columns:
             published[dataset] = self.find(line, whole_name(dataset), self.inputs(line, dataset)[0])
-        if not any(published.values()):
+        names = {metric.name for metric in self.metrics}
+        if not any(one and names & one.figures.keys() for one in published.values()):
             return
         if "published" in self.show:
             yield self.published_row(line, published)
@@ -164,7 +174,7 @@ class _Builder:
                 row[f"{dataset}_candidates"] = ", ".join(chosen)
                 row[f"{dataset}_verified"] = all(map(is_verified, entry.records.values()))
                 row |= mark_columns(entry.records.values(), f"{dataset}_")
-            for place, metric in enumerate(headline_metrics()):
+            for place, metric in enumerate(self.metrics):
                 values, key = self.values(entry, dataset, metric), f"{dataset}_{metric.key}"
                 cell, found = self.figure(entry, values, with_state=not place), values.interval
                 if first:
@@ -202,7 +212,7 @@ class _Builder:
         row = _leading(Cell(words="published"), line, "published", None)
         for dataset, printed in published.items():
             row[f"{dataset}_source"] = printed.source if printed else None
-            for metric in headline_metrics():
+            for metric in self.metrics:
                 cell = self.published.figure(line.label, printed, metric, *self.inputs(line, dataset))
                 row[f"{dataset}_{metric.key}_mean"] = cell
         return Row.of(self.columns, row, line.group, "published")
@@ -214,7 +224,7 @@ class _Builder:
             entry = self.entry(line, dataset, selection)
             row |= {f"{dataset}_source": printed.source if printed else None}
             row |= self.counts(dataset, entry)
-            for metric in headline_metrics():
+            for metric in self.metrics:
                 values, key = self.values(entry, dataset, metric), f"{dataset}_{metric.key}"
                 cell, place = self.published.difference(values, printed)
                 less = printed.figures[metric.name] if printed and cell.number else math.nan
@@ -253,7 +263,7 @@ class _Builder:
 
 
 def _ranked(
-    runs: Mapping[str, Mapping[Any, RunRecord]], requested: int, unit: Unit
+    runs: Mapping[str, Mapping[Any, RunRecord]], metrics: Sequence[Metric], requested: int, unit: Unit
 ) -> dict[str, dict[str, Ranking]]:
     """By label of a line and metric, the ranking among lines with the same candidates, verified or not.
 
@@ -264,12 +274,12 @@ def _ranked(
         keys = [key for one in records.values() if (key := ranking_key(one)) is not None]
         if len(keys) == len(records):
             groups.setdefault(", ".join(sorted(set(keys))), {})[label] = records
-    ranks = {key: rank_columns(members, requested, unit=unit) for key, members in groups.items()}
+    ranks = {key: rank_columns(members, requested, metrics, unit) for key, members in groups.items()}
     return {label: ranks[key] for key, members in groups.items() for label in members}
 
 
-def _columns(outcome: SuiteOutcome) -> Iterator[Column]:
-    """For readers the method and the headline metrics of each data set; for programs everything."""
+def _columns(outcome: SuiteOutcome, metrics: Sequence[Metric]) -> Iterator[Column]:
+    """For readers the method and the metrics of each data set; for programs everything."""
     yield Column(("", "", "method"), "line", numeric=False)
     for name in ("method", "variant", "reading", "row", "selection"):
         yield Column(("", "", name), name, numeric=False, readers=False)
@@ -279,7 +289,7 @@ def _columns(outcome: SuiteOutcome) -> Iterator[Column]:
             yield Column((label, "", name), f"{dataset}_{name}", numeric=False, readers=False)
         for name in ("splits", "seeds") if dataset in outcome.split_sets else ("seeds",):
             yield Column((label, "", name), f"{dataset}_{name}", readers=False)
-        for metric in headline_metrics():
+        for metric in metrics:
             key, header = f"{dataset}_{metric.key}", (label, metric.group)
             yield Column((*header, metric.name), f"{key}_mean")
             for name in ("std", "low", "high", "verdict"):

@@ -88,6 +88,8 @@ class Report:
     """Folder with pictures, for attention."""
     without: frozenset[str] = frozenset()
     """Ids of sections to leave out."""
+    metrics: Sequence[Metric] | None = None
+    """Those of the table; None: the headline metrics."""
     faults: list[str] = field(default_factory=list)
     """What could not be read or drawn, one line each."""
     _tables: dict[tuple[str, str], pd.DataFrame | None] = field(default_factory=dict)

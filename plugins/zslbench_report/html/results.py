@@ -42,7 +42,7 @@ def results(report: Report) -> Mapping[str, Any] | None:
         if svg := _spread_chart(report, "spread", title, spreads, metric):
             any_published |= any(math.isfinite(one.published) for one in spreads)
             charts.append({"title": title, "svg": svg})
-    table = suite_table(report.outcome).for_readers()
+    table = suite_table(report.outcome, metrics=report.metrics).for_readers()
     return {
         "table": table,
         "headings": headings(table),
