@@ -123,7 +123,7 @@ class _Alignment:
             wrong = given[(given < 0) | (given >= len(target.names))]
             if len(wrong):
                 shown, last = few(np.unique(wrong).tolist()), len(target.names) - 1
-                fault = f"'{what}' has {len(wrong)} ids outside 0 to {last} ({shown})"
+                fault = f"'{what}' has ids outside 0 to {last}: {len(wrong)} ({shown})"
                 raise self._fail(fault, advice="Ids count from 0")
             return np.asarray(given, dtype=np.int64)
         names = [str(name) for name in given.tolist()]
@@ -144,7 +144,7 @@ class _Alignment:
         ):
             if given is not None and len(odd := np.setxor1d(self._class_ids(given, what), own)):
                 shown = few(self.target.name(one) for one in odd.tolist())
-                raise self._fail(f"'{what}' is of another split: {len(odd)} classes differ ({shown})")
+                raise self._fail(f"'{what}' is of another split; classes that differ: {len(odd)} ({shown})")
 
     def _task_of(self, width: int, classes: Indices | None) -> str:
         """Whether ``scores`` are for GZSL or CZSL."""
@@ -186,8 +186,8 @@ class _Alignment:
         wrong = ids[~np.isin(ids, wanted) & (ids >= 0)]
         if len(wrong):
             shown = few(self.target.name(one) for one in np.unique(wrong).tolist())
-            what = "are not unseen classes" if task == "czsl" else "are neither seen classes nor candidates"
-            raise self._fail(f"{len(wrong)} {task.upper()} predictions {what} ({shown})")
+            what = "not unseen classes" if task == "czsl" else "neither seen classes nor candidates"
+            raise self._fail(f"{task.upper()} predictions that are {what}: {len(wrong)} ({shown})")
         scores = np.zeros((len(ids), len(wanted)), dtype=np.float32)
         named = np.flatnonzero(ids >= 0)
         scores[named, np.searchsorted(wanted, ids[named])] = 1

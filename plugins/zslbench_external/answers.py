@@ -159,7 +159,7 @@ def _scores(path: Path, table: pd.DataFrame) -> dict[str, np.ndarray]:
         scores = cells.astype(np.float64)
     except ValueError:
         odd = [str(cell) for cell in cells.flat if not _is_number(cell)]
-        raise DataError(path, [f"{len(odd)} cells are not numbers ({few(odd)})"]) from None
+        raise DataError(path, [f"cells that are not numbers: {len(odd)} ({few(odd)})"]) from None
     return {"scores": scores, "classes": table.columns.to_numpy(dtype=str)}
 
 
@@ -173,6 +173,6 @@ def _is_number(cell: str) -> bool:
 
 def _whole_numbers(path: Path, cells: list[str]) -> np.ndarray:
     if odd := [cell for cell in cells if not (cell.isascii() and cell.isdigit() and len(cell) < 16)]:
-        fault = f"column 'image' has {len(odd)} cells that are not row numbers ({few(odd)})"
+        fault = f"cells of column 'image' that are not row numbers: {len(odd)} ({few(odd)})"
         raise DataError(path, [fault], "If they are file names, call the column 'file'")
     return np.array([int(cell) for cell in cells], dtype=np.int64)

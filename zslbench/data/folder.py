@@ -244,7 +244,7 @@ class FolderContents:
             text = (
                 "validation classes are those of valclasses1.txt"
                 if given
-                else "there are no validation classes"
+                else "the data set has no validation classes of its own"
             )
             found.note(f"{SPLITS_FILE} lacks train_loc or val_loc; {text}", SPLITS_FILE)
             return ids if given else None

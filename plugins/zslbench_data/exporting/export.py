@@ -184,7 +184,8 @@ def _write_xlsa17(
     validation = ""
     if dataset.split.validation_classes is not None:
         validation = "; within trainval_loc, val_loc are the images of validation classes, train_loc the rest"
-    text = f"{dataset.semantics_name} as att, {features} of {len(labels)} images{validation}"
+    semantics = "att" if dataset.semantics_name == "att" else f"{dataset.semantics_name} as att"
+    text = f"{semantics}, {features} of {len(labels)} images{validation}"
     return Exported(tuple(folder / file for file in files), text)
 
 
