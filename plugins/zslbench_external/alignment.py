@@ -1,7 +1,7 @@
-"""Puts answers into the order of a data set's test images and classes, and checks that they fit.
+"""Puts submitted scores into the order of a data set's test images and classes, and checks that they fit.
 
 The evaluator takes scores over the seen classes and the candidates, ascending, for the test_seen images and
-then the test_unseen ones, in the order of the split. Answers may name their images and classes in any order;
+then the test_unseen ones, in the order of the split. They may name their images and classes in any order;
 if they name none, they must be in this one.
 """
 
@@ -18,12 +18,12 @@ from zslbench.data import few
 from zslbench.errors import DataError, did_you_mean
 from zslbench.evaluation import candidates_of
 from zslbench.plugin import Dataset, Indices
-from zslbench_external.answers import NO_CLASS, Answers
+from zslbench_external.submitted import NO_CLASS, SubmittedScores
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """Scores in the evaluator's order, for each task that has answers."""
+    """Scores in the evaluator's order, for each task that was submitted."""
 
     scores: Mapping[str, np.ndarray]
     """By task, ``gzsl`` (n, classes) and ``czsl`` (m, unseen)."""
@@ -33,7 +33,7 @@ class Aligned:
 
 
 class Target:
-    """The test images and classes of a data set, against which answers are checked."""
+    """The test images and classes of a data set, against which submitted scores are checked."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset, split = dataset, dataset.split
@@ -47,8 +47,8 @@ class Target:
         }
         self.columns: dict[str, Indices] = {"gzsl": self.space, "czsl": self.unseen}
 
-    def align(self, answers: Answers, *, restrict: bool = True) -> Aligned:
-        """The answers in the evaluator's order.
+    def align(self, submitted: SubmittedScores, *, restrict: bool = True) -> Aligned:
+        """The submitted scores in the evaluator's order.
 
         Args:
             restrict: whether CZSL, without scores of its own, takes those of GZSL over the unseen classes.
@@ -57,7 +57,7 @@ class Target:
             DataError: classes or images are missing, repeated, unknown or of another split; true classes
                 differ from the data set's; or scores are NaN or infinite.
         """
-        return _Alignment(self, answers).result(restrict)
+        return _Alignment(self, submitted).result(restrict)
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -74,12 +74,12 @@ class Target:
 
 
 class _Alignment:
-    def __init__(self, target: Target, answers: Answers) -> None:
-        self.target, self.answers = target, answers
+    def __init__(self, target: Target, submitted: SubmittedScores) -> None:
+        self.target, self.submitted = target, submitted
         self.notes: list[str] = []
 
     def result(self, restrict: bool) -> Aligned:
-        found, target = self.answers, self.target
+        found, target = self.submitted, self.target
         self._check_sides()
         given = {task: one for task, one in (("gzsl", found.gzsl), ("czsl", found.czsl)) if one is not None}
         classes = None if found.classes is None else self._class_ids(found.classes, "classes")
@@ -112,7 +112,7 @@ class _Alignment:
         return Aligned(scores, labels_only, tuple(self.notes))
 
     def _fail(self, *faults: str, advice: str = "") -> DataError:
-        return DataError(self.answers.where, faults, advice)
+        return DataError(self.submitted.where, faults, advice)
 
     # --- classes -----------------------------------------------------------------------------------
 
@@ -139,8 +139,8 @@ class _Alignment:
 
     def _check_sides(self) -> None:
         for what, given, own in (
-            ("seen_classes", self.answers.seen_classes, self.target.seen),
-            ("unseen_classes", self.answers.unseen_classes, self.target.unseen),
+            ("seen_classes", self.submitted.seen_classes, self.target.seen),
+            ("unseen_classes", self.submitted.unseen_classes, self.target.unseen),
         ):
             if given is not None and len(odd := np.setxor1d(self._class_ids(given, what), own)):
                 shown = few(self.target.name(one) for one in odd.tolist())
@@ -159,7 +159,7 @@ class _Alignment:
                 )
         else:
             task = "czsl" if len(classes) and np.isin(classes, target.unseen).all() else "gzsl"
-        if getattr(self.answers, task) is not None:
+        if getattr(self.submitted, task) is not None:
             raise self._fail(f"'scores' and '{task}' are both for {task.upper()}; give one")
         return task
 
@@ -196,15 +196,15 @@ class _Alignment:
     # --- images ------------------------------------------------------------------------------------
 
     def _image_rows(self) -> Indices | None:
-        """Rows of the data set, after a check of the true classes; None: the answers name no images."""
-        given, target = self.answers.images, self.target
+        """Rows of the data set, after a check of the true classes; None: no images are named."""
+        given, target = self.submitted.images, self.target
         if given is None:
             rows = None
         elif given.dtype.kind in "iu":
             rows = np.asarray(given, dtype=np.int64)
         else:
             rows = self._rows_of_files([str(name) for name in given.tolist()])
-        labels = self.answers.labels
+        labels = self.submitted.labels
         if labels is None:
             if rows is None:
                 self.notes.append(

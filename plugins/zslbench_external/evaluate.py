@@ -22,8 +22,8 @@ from zslbench.experiment import DataFiles, Notify, Part, load_dataset, seed_numb
 from zslbench.plugin import Dataset, registry, settings_model
 from zslbench.store import Store, sha256_of
 from zslbench_external.alignment import Aligned, Target
-from zslbench_external.answers import Answers, from_arrays, read_answers
 from zslbench_external.runs import External, keep
+from zslbench_external.submitted import SubmittedScores, from_arrays, read_submitted
 
 if TYPE_CHECKING:
     from zslbench import Result
@@ -58,7 +58,7 @@ def evaluate(
 
     Args:
         scores: for GZSL or CZSL; of one seed, or a list with one entry per seed. Formats and names are those
-            of :mod:`zslbench_external.answers`. CZSL without scores of its own takes those of GZSL.
+            of :mod:`zslbench_external.submitted`. CZSL without scores of its own takes those of GZSL.
         name: the name of the method, for tables.
         czsl: scores of a separate CZSL classifier, one entry for each of ``scores``.
         task: ``gzsl`` or ``czsl``; None: every task that has scores.
@@ -122,9 +122,9 @@ def _aligned(
     target: Target, given: Scores, own: Scores | None, task: str | None, digests: dict[str, str]
 ) -> Aligned:
     """The scores of the requested tasks; adds the sha256 of each file to ``digests``, by name."""
-    main = target.align(_answers(given, digests), restrict=own is None and task != "gzsl")
+    main = target.align(_submitted(given, digests), restrict=own is None and task != "gzsl")
     if own is not None:
-        separate = target.align(_answers(own, digests), restrict=False)
+        separate = target.align(_submitted(own, digests), restrict=False)
         if "czsl" in main.scores or set(separate.scores) != {"czsl"}:
             raise SettingsError(
                 "with separate scores for CZSL, these must be for CZSL only and the others for GZSL only"
@@ -140,9 +140,9 @@ def _aligned(
     return Aligned(scores, main.labels_only & scores.keys(), main.notes)
 
 
-def _answers(given: Scores, digests: dict[str, str]) -> Answers:
+def _submitted(given: Scores, digests: dict[str, str]) -> SubmittedScores:
     if isinstance(given, str | Path):
-        answers = read_answers(Path(given))
+        submitted = read_submitted(Path(given))
         digests[Path(given).name] = sha256_of(Path(given).expanduser())
-        return answers
+        return submitted
     return from_arrays(given if isinstance(given, Mapping) else {"scores": given}, "scores")

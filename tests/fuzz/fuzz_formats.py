@@ -49,7 +49,7 @@ from zslbench_data.importing.custom_write import import_custom
 from zslbench_data.importing.one_file import import_one_file
 from zslbench_data.progress import SILENT
 from zslbench_data.words.vector_files import read_words
-from zslbench_external.answers import KEYS, read_answers
+from zslbench_external.submitted import KEYS, read_submitted
 
 
 @dataclass(frozen=True)
@@ -519,8 +519,8 @@ def _make_answers(name: str, folder: Path) -> None:
 
 def _read_answers(folder: Path) -> object:
     (path,) = folder.iterdir()
-    answers = read_answers(path)
-    return [getattr(answers, name) for name in KEYS]
+    submitted = read_submitted(path)
+    return [getattr(submitted, name) for name in KEYS]
 
 
 FORMATS: tuple[Format, ...] = (

@@ -23,7 +23,7 @@ from zslbench.plugin import Dataset, OfficialSplit, registry
 from zslbench.report import predictions_frame
 from zslbench.store import RunRecord
 from zslbench_external.alignment import Target
-from zslbench_external.answers import from_arrays
+from zslbench_external.submitted import from_arrays
 
 UNCALIBRATED = [key for key, one in METRICS.items() if one.group != "calibrated"]
 

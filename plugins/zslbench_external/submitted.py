@@ -23,7 +23,7 @@ _IGNORED = ("class", "side", "gzsl_correct", "czsl_correct", "gzsl_margin")
 
 
 @dataclass(frozen=True)
-class Answers:
+class SubmittedScores:
     """Scores (images, classes) or predicted classes (images,) of one or both tasks.
 
     Classes are names or ids, images are names of files or rows of the data set; both count from 0.
@@ -53,10 +53,10 @@ class Answers:
         return self.image_files if self.image_index is None else self.image_index
 
 
-KEYS = tuple(one.name for one in fields(Answers) if one.name != "where")
+KEYS = tuple(one.name for one in fields(SubmittedScores) if one.name != "where")
 
 
-def read_answers(path: Path) -> Answers:
+def read_submitted(path: Path) -> SubmittedScores:
     """Read a file.
 
     Raises:
@@ -73,7 +73,7 @@ def read_answers(path: Path) -> Answers:
     raise DataError(path, [f"is {kind}; scores are in a .npz or a CSV file"])
 
 
-def from_arrays(arrays: Mapping[str, Any], where: str) -> Answers:
+def from_arrays(arrays: Mapping[str, Any], where: str) -> SubmittedScores:
     """Take arrays by the names in ``KEYS``; DataError: another name, no scores, or a wrong shape or type."""
     if unknown := [name for name in arrays if name not in KEYS]:
         raise DataError(where, [f"has the unknown key '{unknown[0]}', {did_you_mean(str(unknown[0]), KEYS)}"])
@@ -95,7 +95,7 @@ def from_arrays(arrays: Mapping[str, Any], where: str) -> Answers:
             faults.append(f"'{name}' is of type {array.dtype}, not {kinds}")
     if faults:
         raise DataError(where, faults)
-    return Answers(where, **given)
+    return SubmittedScores(where, **given)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -106,7 +106,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         raise DataError(path, [f"is not a .npz file of numbers and texts ({one_line(error)})"]) from None
 
 
-def _from_csv(path: Path) -> Answers:
+def _from_csv(path: Path) -> SubmittedScores:
     """A first column ``file`` or ``image`` (row number), then a column for each class with its scores; or the
     columns of ``zslbench show RUN --predictions``."""
     findings = Findings()
@@ -127,7 +127,7 @@ def _from_csv(path: Path) -> Answers:
         given["labels"] = table["class"].to_numpy(dtype=str)
     rest = table.drop(columns=["image", "file"], errors="ignore")
     read = _predictions if set(_PREDICTIONS) & set(names) else _scores
-    return Answers(str(path), **given, **read(path, rest))
+    return SubmittedScores(str(path), **given, **read(path, rest))
 
 
 def _predictions(path: Path, table: pd.DataFrame) -> dict[str, np.ndarray]:
