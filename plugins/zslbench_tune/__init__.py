@@ -1,4 +1,4 @@
-"""Search settings on the validation split; the best become a preset.
+"""Search settings on validation images; the best become a preset.
 
 Running trials needs the extra ``tune`` (Optuna); without it, ``MissingExtra`` is raised.
 """
@@ -15,6 +15,6 @@ def zslbench_commands() -> Iterator[Command]:
     yield Command(
         name="tune",
         target="zslbench_tune.cli:tune",
-        summary="Search settings on the validation split; the best become a preset.",
+        summary="Search settings on validation images; the best become a preset.",
         function="zslbench_tune.tune:tune",
     )

@@ -49,6 +49,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Seeds over which the value of a trial is averaged.",
 )
 @click.option(
+    "--validation-splits",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Validation splits over which the value of a trial is averaged: the data set's own, and others with "
+    "as many classes of trainval.",
+)
+@click.option(
     "--journal",
     type=_FILE,
     help="The study's file, which processes on several machines can share. Default: one in the "
@@ -74,14 +82,14 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @machine_options
 @format_option
 def tune(searched: tuple[str, ...], fmt: str, **options: Any) -> None:
-    """Search settings of METHOD on a data set's validation split; the best become a preset.
+    """Search settings of METHOD on validation images of a data set; the best become a preset.
 
     Test images are not used. The same command resumes an interrupted search. Run in several terminals, or
     with --workers, it shares the study.
     """
     from zslbench.cli import TerminalDisplay
     from zslbench.errors import SettingsError
-    from zslbench.report import emit
+    from zslbench.report import Cell, emit
     from zslbench_tune.space import parse_search
     from zslbench_tune.tune import tune as run_search
 
@@ -96,9 +104,16 @@ def tune(searched: tuple[str, ...], fmt: str, **options: Any) -> None:
         emit(frame, fmt)
     else:
         frame = frame.drop(columns=[name for name in ("epochs", "reason") if frame[name].isna().all()])
+        value, where = found.value_column, "the validation split"
+        if found.validation_splits > 1:
+            where = f"{found.validation_splits} validation splits, mean ± std over splits"
+            spreads = frame.pop(f"{value}_std")
+            pairs = zip(frame[value], spreads, strict=True)
+            cells: list[Any] = [Cell(mean, spread=std, digits=2) for mean, std in pairs]
+            frame[value] = cells
         for key in found.space:  # learning rates need more digits than accuracies
             frame[key] = [f"{value:.4g}" if isinstance(value, float) else value for value in frame[key]]
-        title = f"{found.study}: best of {len(found.trials)} trials, % on the validation split"
+        title = f"{found.study}: best of {len(found.trials)} trials, % on {where}"
         emit(frame.head(10), fmt, title=title)
     note(f"preset saved: {found.preset}")
     names = ["dataset", "variant", "reading", "features", "semantics", "regions", "images"]

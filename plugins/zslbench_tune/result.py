@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,14 +35,17 @@ class TrialResult:
     number: int
     state: Literal["done", "pruned", "failed"]
     value: float | None
-    """Mean over the seeds on the validation split, a fraction; for a pruned trial the last one reported."""
+    """Mean over the validation splits and seeds, a fraction; for a pruned trial the last one reported."""
     epochs: int | None
     """The epoch of the schedule with this value; None: closed form, pruned or failed."""
     settings: Mapping[str, Any]
     seeds: Mapping[int, float]
+    """Each seed's mean over the splits."""
     seconds: float | None
     reason: str | None = None
     """Why the trial failed."""
+    splits: tuple[float, ...] = ()
+    """Each validation split's mean over the seeds, that of the data set first."""
 
     @property
     def rank(self) -> tuple[int, float, int]:
@@ -49,8 +54,14 @@ class TrialResult:
 
     @property
     def figure(self) -> str:
-        """The value in percent."""
-        return f"{percent(self.value):.1f} %" if self.value is not None else ""
+        """The value in percent, over several splits with their standard deviation."""
+        spread = "" if math.isnan(self.spread) else f" ± {percent(self.spread):.1f}"
+        return f"{percent(self.value):.1f}{spread} %" if self.value is not None else ""
+
+    @property
+    def spread(self) -> float:
+        """Sample standard deviation over the validation splits, a fraction; NaN: there is only one."""
+        return statistics.stdev(self.splits) if len(self.splits) > 1 else math.nan
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Tuning:
     study: str
     """The study's name: method, data set and a digest of the search."""
     criterion: str
-    """``h`` or ``acc``, on the validation split."""
+    """``h`` or ``acc``, on validation images."""
     trials: tuple[TrialResult, ...]
     """By number."""
     best: TrialResult
@@ -68,17 +79,25 @@ class Tuning:
     journal: Path
     """The study's file."""
     space: Mapping[str, str]
+    validation_splits: int = 1
+
+    @property
+    def value_column(self) -> str:
+        """The column of :meth:`frame` with the values of trials."""
+        return f"val_{METRICS[self.criterion].name}"
 
     def frame(self) -> pd.DataFrame:
-        """One row per trial, best first: ``trial``, ``state``, ``val_H`` or ``val_Acc`` in percent,
-        ``epochs``, the settings, ``seconds``, ``reason``."""
+        """One row per trial, best first: ``trial``, ``state``, ``val_H`` or ``val_Acc`` in percent, with
+        several splits their standard deviation (``val_H_std``), ``epochs``, the settings, ``seconds``,
+        ``reason``."""
         import pandas as pd
 
         rows = [
             {
                 "trial": trial.number,
                 "state": trial.state,
-                f"val_{METRICS[self.criterion].name}": None if trial.value is None else percent(trial.value),
+                self.value_column: None if trial.value is None else percent(trial.value),
+                **({f"{self.value_column}_std": percent(trial.spread)} if self.validation_splits > 1 else {}),
                 "epochs": trial.epochs,
                 **trial.settings,
                 "seconds": trial.seconds,
@@ -122,7 +141,7 @@ def write_preset(path: Path, search: Search, trials: Sequence[TrialResult]) -> T
         raise ZslbenchError(f"search {search.name}: none of {len(trials)} trials has a value: {reasons}")
     recipe = search.job.recipe.with_settings(best.settings)
     recipe = replace(recipe, until=best.epochs)
-    text = preset_text(recipe, search.space, _provenance(search, trials, best))
+    text = preset_text(recipe, search.space, _provenance(search, trials, best), search.judged_on)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text.encode("utf-8"))
@@ -134,20 +153,25 @@ def write_preset(path: Path, search: Search, trials: Sequence[TrialResult]) -> T
 def _provenance(search: Search, trials: Sequence[TrialResult], best: TrialResult) -> dict[str, Any]:
     recipe, data, sampling = search.job.recipe, search.job.data, search.sampling
     states = [trial.state for trial in trials]
+    several = len(search.jobs) > 1
     content = {  # without the times
-        str(one.number): [one.state, dict(one.settings), one.value, one.epochs, list(one.seeds.values())]
+        str(one.number): [
+            one.state, dict(one.settings), one.value, one.epochs, list(one.seeds.values()),
+            *([list(one.splits)] if several else []),
+        ]
         for one in trials
-    }
+    }  # fmt: skip
     return {
         "study": search.name,
         "method": recipe.method,
         "variant": recipe.variant or "none",
         "reading": recipe.reading.name if recipe.reading else "none",
         "dataset": recipe.parts["dataset"].name,
-        "objective": f"{search.metric.name} on the validation split, mean over seeds",
+        "objective": f"{search.metric.name} on {search.judged_on}, mean over {'splits and ' * several}seeds",
         "value": best.value,
         "seeds": list(search.seeds),
         "values": [best.seeds[seed] for seed in search.seeds],
+        **({"split_values": list(best.splits)} if several else {}),
         "trial": best.number,
         "trials": len(trials),
         "pruned": states.count("pruned"),
@@ -166,6 +190,7 @@ def _provenance(search: Search, trials: Sequence[TrialResult], best: TrialResult
             "semantics": data["semantics"],
             "split": data["split_fingerprint"],
             "validation": data["validation_fingerprint"],
+            **({"validation splits": search.fingerprints} if several else {}),
             **{f"sha256 of {one['array']}": one["sha256"] for one in data["arrays"]},
         },
         "space": search.space.as_dict(),
@@ -173,12 +198,16 @@ def _provenance(search: Search, trials: Sequence[TrialResult], best: TrialResult
     }
 
 
-def preset_text(recipe: Recipe, space: Space, provenance: Mapping[str, Any]) -> str:
-    """A preset as TOML with every setting, so that it depends on no other preset and no default."""
+def preset_text(recipe: Recipe, space: Space, provenance: Mapping[str, Any], judged_on: str) -> str:
+    """A preset as TOML with every setting, so that it depends on no other preset and no default.
+
+    Args:
+        judged_on: :attr:`.Search.judged_on`.
+    """
     import tomlkit
 
     document = tomlkit.document()
-    document.add(tomlkit.comment("Found by zslbench tune on the validation split; see [provenance]."))
+    document.add(tomlkit.comment(f"Found by zslbench tune on {judged_on}; see [provenance]."))
     if recipe.until is not None:
         until = tomlkit.item(recipe.until)
         document.add(UNTIL, until.comment(f"found: the last epoch trained of {recipe.schedule}"))

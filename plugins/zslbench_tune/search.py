@@ -1,12 +1,13 @@
 """A search with everything that its trials need, resolved before the first one.
 
-A trial is a recipe on the validation fold with every seed, at the epoch with the best mean. Only that fold is
-made, so nothing here can see a test image.
+A trial is a recipe on the fold of every validation split with every seed, at the epoch with the best mean.
+Only such folds are made, so nothing here can see a test image.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,16 +31,17 @@ from zslbench.experiment import (
     seed_numbers,
     validate,
 )
-from zslbench.plugin import Streams, plugin_code, registry
+from zslbench.plugin import Dataset, Streams, plugin_code, registry
 from zslbench.store import StageStore, Store, path_name, run_id
 from zslbench.training import Stages, Training
 from zslbench_tune.space import SearchSpec, Space, space_of
+from zslbench_tune.splits import class_splits, on_split
 
 STUDIES = "tuning"
 """The store's folder of studies, presets and checkpoints of searches."""
 
 Curve = dict[int | None, float]
-"""One seed's value after each evaluated epoch; the only epoch of a closed form is None."""
+"""The value of one seed on one split after each evaluated epoch; the only epoch of a closed form is None."""
 Report = Callable[[int, float, bool], None]
 """Receives each step (counted from 0), the value so far, and whether it is the last step. Raises to end the
 trial."""
@@ -55,12 +57,27 @@ class Sampling:
     pruner: str
 
 
+@dataclass(frozen=True)
+class TrialValue:
+    """What a trial came to, in fractions."""
+
+    value: float
+    """The best mean of the metric over all splits and seeds."""
+    epoch: int | None
+    """The epoch with it; None: closed form."""
+    seeds: dict[int, float]
+    """Each seed's mean over the splits at this epoch."""
+    splits: list[float]
+    """Each split's mean over the seeds at this epoch."""
+
+
 @dataclass
 class Search:
     """A search of a recipe's settings on a data set."""
 
-    job: Job
-    """The method with the settings that all trials share, its data, selection and mode; of the first seed."""
+    jobs: tuple[Job, ...]
+    """For each validation split, the data set's own first: the method with the settings that all trials
+    share, its data, selection and mode; of the first seed."""
     seeds: tuple[int, ...]
     space: Space
     store: Path
@@ -70,7 +87,18 @@ class Search:
     display: Display
     sampling: Sampling
     stop_requested: Callable[[], bool] = lambda: False
-    _fold: Fold | None = field(default=None, init=False)
+    _fold: tuple[Dataset, Fold] | None = field(default=None, init=False)
+    """The validation fold in use, and the data set that it is made of."""
+
+    @property
+    def job(self) -> Job:
+        """That on the data set's own validation split."""
+        return self.jobs[0]
+
+    @property
+    def judged_on(self) -> str:
+        """In words, the images that decide a trial."""
+        return "the validation split" if len(self.jobs) == 1 else f"{len(self.jobs)} validation splits"
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -84,7 +112,17 @@ class Search:
         precision = job["execution"]["precision"]
         if precision != "float32":
             common["precision"] = precision
+        if len(self.jobs) > 1:
+            common["validation_splits"] = {
+                "number": len(self.jobs),
+                "digest": run_id({"of": self.fingerprints}),
+            }
         return {**common, "settings": settings, "space": searched, "seeds": list(self.seeds)}
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Those of the validation splits."""
+        return [job.data["validation_fingerprint"] for job in self.jobs]
 
     @property
     def name(self) -> str:
@@ -99,36 +137,38 @@ class Search:
 
     @property
     def metric(self) -> Metric:
-        """The metric of trials on the validation split: H, or Acc for a method without GZSL."""
+        """The metric of trials on validation images: H, or Acc for a method without GZSL."""
         return criterion(self.job.recipe.tasks)
 
-    def value(
-        self, settings: Mapping[str, Any], title: str, report: Report
-    ) -> tuple[float, int | None, dict[int, float]]:
+    def value(self, settings: Mapping[str, Any], title: str, report: Report) -> TrialValue:
         """Compute the trial with these settings.
-
-        Returns:
-            The best mean of the metric over the seeds, a fraction; its epoch (None for a closed form); and
-            each seed's value there.
 
         Raises:
             Interrupted: stopped on request; a trial with the same settings resumes from the checkpoints.
             Diverged: a loss is not finite.
         """
         recipe = replace(self.job.recipe.with_settings(settings), search={})
-        curves: dict[int, Curve] = {}
-        with contextlib.ExitStack() as checkpoints:  # of all seeds, until the trial is complete
-            for seed in self.seeds:
+        splits = range(len(self.jobs))
+        curves: dict[tuple[int, int], Curve] = {}
+        with contextlib.ExitStack() as checkpoints:  # of all fits, until the trial is complete
+            for split, seed in itertools.product(splits, self.seeds):
                 if self.stop_requested():
                     raise Interrupted("stopped on request")
-                job = replace(self.job, recipe=recipe, seed=seed)
+                job = replace(self.jobs[split], recipe=recipe, seed=seed)
                 report_epoch = partial(self._report_epoch, report, list(curves.values()), recipe.last or 1)
-                curves[seed] = self._curve(job, f"{title} · seed {seed}", report_epoch, checkpoints)
+                place = f"split {split + 1} of {len(splits)} · " if len(splits) > 1 else ""
+                shown = f"{title} · {place}seed {seed}"
+                curves[split, seed] = self._curve(job, shown, report_epoch, checkpoints)
         # The best epoch on average; of equals the first, as selection ``val`` chooses.
         epochs = set.intersection(*(set(curve) for curve in curves.values()))
         means = {epoch: _mean([curve[epoch] for curve in curves.values()]) for epoch in epochs}
         best = max(means, key=lambda epoch: (means[epoch], -(epoch or 0)))
-        return means[best], best, {seed: curve[best] for seed, curve in curves.items()}
+        return TrialValue(
+            means[best],
+            best,
+            {seed: _mean([curves[split, seed][best] for split in splits]) for seed in self.seeds},
+            [_mean([curves[split, seed][best] for seed in self.seeds]) for split in splits],
+        )
 
     def _report_epoch(
         self,
@@ -138,7 +178,7 @@ class Search:
         epoch: int | None,
         figures: Mapping[str, float],
     ) -> None:
-        """Report one seed's value after an epoch, averaged with those of the previous seeds.
+        """Report the value of one fit after an epoch, averaged with those of the trial's previous fits.
 
         Values go into the study's file, so the data are checked first.
         """
@@ -146,15 +186,16 @@ class Search:
         step = len(previous) * epochs + (epoch or 1) - 1
         values = [figures[f"val_{self.metric.key}"]]
         values += [curve[epoch] for curve in previous if epoch in curve]
-        report(step, _mean(values), step == len(self.seeds) * epochs - 1)
+        report(step, _mean(values), step == len(self.jobs) * len(self.seeds) * epochs - 1)
 
     def _curve(
         self, job: Job, title: str, report_epoch: Callable[..., None], checkpoints: contextlib.ExitStack
     ) -> Curve:
         folder = _checkpoint_folder(Store(self.store / STUDIES), run_id(job.identity()))
         with applied(job.mode, job.seed) as device, self.display.observer(title) as observer:
-            if self._fold is None:  # no searched setting affects it
-                self._fold = validation_fold(job.dataset, device, embedding_inputs(job.recipe))
+            if self._fold is None or self._fold[0] is not job.dataset:  # no searched setting affects it
+                self._fold = None  # one at a time in memory
+                self._fold = job.dataset, validation_fold(job.dataset, device, embedding_inputs(job.recipe))
             training = Training(
                 streams=Streams(job.seed, device),
                 folder=checkpoints.enter_context(folder),
@@ -167,7 +208,7 @@ class Search:
                 graphs=job.mode.new_graphs(),
             )
             with plugin_code(job.recipe.label):
-                points = validate(job.recipe, self._fold, job.selection, training, report_epoch)
+                points = validate(job.recipe, self._fold[1], job.selection, training, report_epoch)
         return {row["epoch"]: row[f"val_{self.metric.key}"] for row in points}
 
 
@@ -181,6 +222,7 @@ def resolve_search(
     seeds: int | Sequence[int],
     variant: str | None,
     journal: str | Path | None,
+    validation_splits: int = 1,
     elsewhere: bool = False,
     **options: Any,
 ) -> Search:
@@ -205,7 +247,11 @@ def resolve_search(
     loaded, provenance = DatasetCache(given.data_root, display.say, "now").load(recipe, given.files)
     recipe = evaluable(recipe, loaded, validates=True)
     job = Job(recipe, loaded, provenance, numbers[0], selection, given.mode(elsewhere))
-    return Search(job, numbers, space, store.root, journal, display, sampling)
+    drawn = class_splits(loaded, validation_splits)[1:]
+    for one in drawn:
+        evaluable(recipe, one, validates=True)
+    jobs = (job, *(on_split(job, one) for one in drawn))
+    return Search(jobs, numbers, space, store.root, journal, display, sampling)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -102,6 +102,7 @@ class Study:
                 value=trial.values[0] if trial.values else None,
                 settings=self.search.space.values(trial.params),
                 seeds={int(seed): value for seed, value in trial.user_attrs.get("seeds", {}).items()},
+                splits=tuple(trial.user_attrs.get("splits", ())),
                 **{name: trial.user_attrs.get(name) for name in ("epochs", "seconds", "reason")},
             )
             for trial in self._trials()
@@ -226,16 +227,15 @@ class Study:
 
         for other in self._trials():  # the same settings have the same value
             if other.state == TrialState.COMPLETE and other.params == choices:
-                known = {name: other.user_attrs[name] for name in ("epochs", "seeds")}
+                names = {"epochs", "seeds", "splits"} & other.user_attrs.keys()
+                known = {name: other.user_attrs[name] for name in sorted(names)}
                 describe(**known, same_as=other.number, seconds=0.0)
                 return float(other.values[0])
         settings = self.search.space.values(choices)
         shown = {key: f"{one:.4g}" if isinstance(one, float) else one for key, one in settings.items()}
         title = ", ".join(f"{key}={one}" for key, one in shown.items())
         try:
-            value, epochs, seeds = self.search.value(
-                settings, f"trial {trial.number} {progress} · {title}", report
-            )
+            found = self.search.value(settings, f"trial {trial.number} {progress} · {title}", report)
         except optuna.TrialPruned:
             describe()
             raise
@@ -244,8 +244,9 @@ class Study:
         except Exception as error:  # incompatible settings, a diverging loss, out of memory, ...
             describe(reason=str(error) if isinstance(error, ZslbenchError) else one_line(error))
             raise _Failed from error
-        describe(epochs=epochs, seeds={str(seed): one for seed, one in seeds.items()})
-        return value
+        seeds = {str(seed): one for seed, one in found.seeds.items()}
+        describe(epochs=found.epoch, seeds=seeds, splits=found.splits)
+        return found.value
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Search settings on the validation split: ``zslbench.tune("tf-vaegan", dataset="cub", trials=50)``."""
+"""Search settings on validation images: ``zslbench.tune("tf-vaegan", dataset="cub", trials=50)``."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def tune(
     search: Mapping[str, SearchSpec] | None = None,
     seeds: int | Sequence[int] = 1,
     variant: str | None = None,
+    validation_splits: int = 1,
     journal: str | Path | None = None,
     output: str | Path | None = None,
     workers: int = 1,
@@ -45,18 +46,21 @@ def tune(
     display: Display | None = None,
     **options: Any,
 ) -> Tuning:
-    """Search settings of a method on a data set; the best on the validation split become a preset.
+    """Search settings of a method on a data set; the best on validation images become a preset.
 
-    A trial fits the method on the validation fold only. Its value is H there (Acc for a method without GZSL),
-    averaged over the seeds, at the epoch with the best average. The final fold is never made, so no test
-    image can affect the search. The same call resumes an interrupted search, and several processes can share
-    a study.
+    A trial fits the method on validation folds only. Its value is H there (Acc for a method without GZSL),
+    averaged over validation splits and seeds, at the epoch with the best average. The final fold is never
+    made, so no test image can affect the search. The same call resumes an interrupted search, and several
+    processes can share a study.
 
     Args:
         trials: finished trials of the whole study, earlier ones included.
         search: the space, ``{"generator.lr": "1e-5:1e-3:log", "generator.hidden": [256, 512]}``; None: the
             method's ``tunable``, else its ``search``.
         seeds: a number n for seeds 0 to n-1, or a list of seeds.
+        validation_splits: how many class splits of trainval judge a trial, which is fitted on each of them:
+            the data set's own, and others with as many validation classes, the same for every search
+            (:mod:`zslbench_tune.splits`).
         journal: the study's file; None: one in the store for exactly this search.
         output: the preset's file; None: next to the study.
         workers: processes that compute trials, including this one unless an executor runs them.
@@ -92,14 +96,15 @@ def tune(
     sampling = Sampling(trials, sampler, sampler_seed, pruner)
     arguments: dict[str, Any] = {
         "method": method, "dataset": dataset, "search": search, "seeds": seeds, "variant": variant,
-        "journal": journal, **options,
+        "journal": journal, "validation_splits": validation_splits, **options,
     }  # fmt: skip
     resolving: Any = functools.partial(resolve_search, sampling=sampling, **arguments)
     resolved = resolving(display, elsewhere=remote is not None)
     preset = (Path(output) if output else resolved.file.with_suffix(".toml")).expanduser().absolute()
     with open_study(resolved) as study:
         check_output(preset, resolved.name)
-        display.say(f"search {resolved.name}: {resolved.space}")
+        several = f" on {resolved.judged_on}" if validation_splits > 1 else ""
+        display.say(f"search {resolved.name}{several}: {resolved.space}")
         if remote is not None:
             arguments |= {"sampling": vars(sampling), "journal": str(resolved.file)}
             _run_remotely(remote, workers, study, arguments, display.say)
@@ -113,7 +118,7 @@ def tune(
     resolved.job.require_sound_data()
     best = write_preset(preset, resolved, results)
     key, space = resolved.metric.key, resolved.space.as_dict()
-    return Tuning(resolved.name, key, tuple(results), best, preset, resolved.file, space)
+    return Tuning(resolved.name, key, tuple(results), best, preset, resolved.file, space, validation_splits)
 
 
 def _machine(options: Mapping[str, Any]) -> dict[str, Any]:

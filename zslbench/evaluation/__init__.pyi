@@ -22,4 +22,8 @@ from .metrics import (
     metrics_named as metrics_named,
 )
 from .selection import EXTERNAL as EXTERNAL, Selection as Selection, uses_test_images as uses_test_images
-from .splits import fingerprint as fingerprint, split_fingerprint as split_fingerprint
+from .splits import (
+    fingerprint as fingerprint,
+    split_fingerprint as split_fingerprint,
+    validation_split as validation_split,
+)

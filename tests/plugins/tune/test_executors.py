@@ -58,13 +58,13 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.slow
 def test_workers_elsewhere_find_the_same_trials(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = tune(store="here")
+    expected = tune(store="here", validation_splits=2)
 
     def never(*arguments: Any) -> Any:
         raise AssertionError("computed here")
 
     monkeypatch.setattr(Search, "value", never)
-    found = tune(executor="elsewhere", workers=2)
+    found = tune(executor="elsewhere", workers=2, validation_splits=2)
     assert content(found) == content(expected)
     (submission,) = Elsewhere.started
     states = submission.states()
@@ -73,7 +73,7 @@ def test_workers_elsewhere_find_the_same_trials(tune: Any, monkeypatch: pytest.M
     }  # fmt: skip
     assert "settings" in json.loads((submission.folder / "plan.json").read_text())["arguments"]
     # A study that is complete needs no workers.
-    assert content(tune(executor="elsewhere", workers=2)) == content(expected)
+    assert content(tune(executor="elsewhere", workers=2, validation_splits=2)) == content(expected)
     assert len(Elsewhere.started) == 1
 
 

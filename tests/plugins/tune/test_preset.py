@@ -113,7 +113,7 @@ def test_every_kind_of_setting_is_written_and_read_back() -> None:
     recipe = resolve(registry(), "toy", method="tf-vaegan", settings=changes)
     space = space_of(recipe, requested=dict([parse_search("generator.lr=1:2")]), tunable={}, fixed={})
     odd = {"study": 'a"b\\c\nd\x7f€', "n": 1e-300, "flag": True, "list": [1, 2.5], "data": {"a b": "x"}}
-    text = preset_text(recipe, space, odd)
+    text = preset_text(recipe, space, odd, "the validation split")
     preset = parse_preset(text, "x")
     assert preset.provenance == odd
     flat = preset.settings

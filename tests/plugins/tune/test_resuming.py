@@ -63,15 +63,16 @@ class StopsAt:
         yield Stopper()
 
 
-def test_a_stopped_search_is_resumed(tune: Any) -> None:
-    whole = tune(trained=True, trials=1, seeds=2, store="whole")
+@pytest.mark.parametrize("fits", [{"seeds": 2}, {"validation_splits": 2}])
+def test_a_stopped_search_is_resumed(tune: Any, fits: dict[str, int]) -> None:
+    whole = tune(trained=True, trials=1, store="whole", **fits)
     first, second = StopsAt(fit=2, epoch=2), StopsAt(fit=99, epoch=0)
-    with pytest.raises(Interrupted):  # in the second seed
-        tune(trained=True, trials=1, seeds=2, display=first)
-    found = tune(trained=True, trials=1, seeds=2, display=second)
+    with pytest.raises(Interrupted):  # in the second seed or split
+        tune(trained=True, trials=1, display=first, **fits)
+    found = tune(trained=True, trials=1, display=second, **fits)
     assert content(found) == content(whole)
     assert [one.number for one in found.trials] == [1]  # trial 0 was interrupted, 1 repeats it
-    # The first seed is complete, the second resumes after epoch 2.
+    # The first fit is complete, the second resumes after epoch 2.
     generators = [done for stage, done in second.resumed if stage == "validation/generator"]
     assert generators == [3, 2]
 
@@ -142,9 +143,9 @@ def test_a_trial_that_ends_between_two_reads_is_not_missed(
 
 
 def test_workers_of_one_command(tune: Any, tmp_path: Path) -> None:
-    found = tune(trials=6, workers=2)
+    found = tune(trials=6, workers=2, validation_splits=2)
     assert len(found.trials) == 6
-    assert all(one.state == "done" for one in found.trials)
+    assert all(one.state == "done" and len(one.splits) == 2 for one in found.trials)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +156,7 @@ def test_workers_of_one_command(tune: Any, tmp_path: Path) -> None:
             "space.classifier",
         ),
         ({"seeds": 2}, "seeds is [0] there, [0, 1] here"),
+        ({"validation_splits": 3}, "validation_splits.number is absent there, 3 here"),
         ({"settings": {"classifier.coding": "01"}}, "settings.classifier.coding is pm1 there, 01 here"),
         ({"settings": {"dataset.seed": 7}}, "data."),
         ({"trained": True}, "components.classifier is eszsl there, softmax here"),

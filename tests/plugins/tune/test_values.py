@@ -44,7 +44,8 @@ def test_epochs_have_the_best_mean_over_seeds(tune: Any, run: Any) -> None:
 
 @pytest.mark.slow
 def test_no_test_image_is_ever_seen(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = {trained: tune(trained=trained, trials=2, store="honest") for trained in (False, True)}
+    options = {"trials": 2, "validation_splits": 2}
+    honest = {trained: tune(trained=trained, store="honest", **options) for trained in (False, True)}
 
     def never(*arguments: Any, **options: Any) -> Any:
         raise AssertionError("the final fold was made")
@@ -61,7 +62,7 @@ def test_no_test_image_is_ever_seen(tune: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("zslbench.experiment.pipeline.final_fold", never)
     monkeypatch.setattr(zslbench.experiment.datasets, "load_dataset", poisoned)
     for trained, expected in honest.items():
-        found = tune(trained=trained, trials=2, store="poisoned")
+        found = tune(trained=trained, store="poisoned", **options)
         assert found.study != expected.study  # another data set
         assert content(found) == content(expected)
 
@@ -75,8 +76,9 @@ def test_the_same_search_is_the_same_trials(tune: Any) -> None:
 
 
 @pytest.mark.slow
-def test_median_pruning(tune: Any) -> None:
-    found = tune(trials=16, seeds=2, pruner="median")
+@pytest.mark.parametrize("fits", [{"seeds": 2}, {"validation_splits": 2}])
+def test_median_pruning(tune: Any, fits: dict[str, int]) -> None:
+    found = tune(trials=16, pruner="median", **fits)
     storage = JournalStorage(JournalFileBackend(str(found.journal)))
     study = optuna.load_study(study_name="zslbench", storage=storage)
     firsts: list[float] = []  # of trials that were not pruned

@@ -31,4 +31,7 @@ RIDGES = {"classifier.gamma": "1e-3:1e3:log", "classifier.lam": "1e-3:1e3:log"}
 
 def content(found: Any) -> list[tuple[Any, ...]]:
     """Settings and results of the trials of a search, in order, without numbers and times."""
-    return [(one.state, dict(one.settings), one.value, one.epochs, dict(one.seeds)) for one in found.trials]
+    return [
+        (one.state, dict(one.settings), one.value, one.epochs, dict(one.seeds), one.splits)
+        for one in found.trials
+    ]
