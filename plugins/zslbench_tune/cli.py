@@ -23,9 +23,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("method")
+@click.argument("method", required=False)
 @click.option("--dataset", required=True, help="Data set; zslbench datasets lists them.")
 @click.option("--variant", help="One of the method's variants.")
+@click.option("--embedding", help="Embedding of a custom composition.")
+@click.option("--generator", help="Generator of a custom composition, if needed.")
+@click.option("--classifier", help="Classifier of a custom composition.")
 @click.option(
     "--trials",
     type=COUNT,
@@ -39,7 +42,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     multiple=True,
     metavar="KIND.NAME=SPACE",
     help="Search a setting: LOW:HIGH, LOW:HIGH:log, LOW:HIGH:STEP or A,B,C; repeatable. Default: what the "
-    "method declares.",
+    "method declares, or methods with a composition's components.",
 )
 @click.option(
     "--seeds",
@@ -82,7 +85,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @machine_options
 @format_option
 def tune(searched: tuple[str, ...], fmt: str, **options: Any) -> None:
-    """Search settings of METHOD on validation images of a data set; the best become a preset.
+    """Search settings of METHOD, or of a custom composition, on validation images; the best become a preset.
 
     Test images are not used. The same command resumes an interrupted search. Run in several terminals, or
     with --workers, it shares the study.
@@ -116,9 +119,20 @@ def tune(searched: tuple[str, ...], fmt: str, **options: Any) -> None:
         title = f"{found.study}: best of {len(found.trials)} trials, % on {where}"
         emit(frame.head(10), fmt, title=title)
     note(f"preset saved: {found.preset}")
-    names = ["dataset", "variant", "reading", "features", "semantics", "regions", "images"]
+    names = [
+        "embedding",
+        "generator",
+        "classifier",
+        "dataset",
+        "variant",
+        "reading",
+        "features",
+        "semantics",
+        "regions",
+        "images",
+    ]
     if options["precision"] != "float32":
         names.append("precision")
     chosen = [word for name in names if options[name] for word in (f"--{name}", str(options[name]))]
-    command = ["zslbench", "run", options["method"], *chosen, "--preset", str(found.preset)]
+    command = ["zslbench", "run", *filter(None, [options["method"]]), *chosen, "--preset", str(found.preset)]
     remark(f"to run it: {shlex.join(command)}")

@@ -34,7 +34,7 @@ from zslbench.experiment import (
 from zslbench.plugin import Dataset, Streams, plugin_code, registry
 from zslbench.store import StageStore, Store, path_name, run_id
 from zslbench.training import Stages, Training
-from zslbench_tune.space import SearchSpec, Space, space_of
+from zslbench_tune.space import SearchSpec, Space, own_ranges, shared_ranges, space_of
 from zslbench_tune.splits import class_splits, on_split
 
 STUDIES = "tuning"
@@ -216,11 +216,12 @@ def resolve_search(
     display: Display,
     *,
     sampling: Sampling,
-    method: str,
+    method: str | None,
     dataset: str,
     search: Mapping[str, SearchSpec] | None,
     seeds: int | Sequence[int],
     variant: str | None,
+    components: Mapping[str, str | None],
     journal: str | Path | None,
     validation_splits: int = 1,
     elsewhere: bool = False,
@@ -229,17 +230,25 @@ def resolve_search(
     """Resolve a search and load its data; arguments and errors are those of :func:`~.tune.tune`.
 
     Args:
+        components: of a composition, by kind.
         elsewhere: other machines compute, so this one need not have their GPU.
     """
     given = SearchOptions(**options)
     known = registry()
     recipe = resolve(
-        known, dataset, method=method, variant=variant, data_root=given.data_root, **given.resolved()
+        known,
+        dataset,
+        method=method,
+        variant=variant,
+        components=components,
+        data_root=given.data_root,
+        **given.resolved(),
     )
-    declaration = known.method(method).declaration
-    overlays = [recipe.reading, *(one for one in declaration.variants if one.name == recipe.variant)]
-    fixed = {key for one in overlays if one is not None for key in one.settings}
-    tunable = {key: spec for key, spec in declaration.tunable.items() if key not in fixed}
+    methods = [one.declaration for one in known.methods()]
+    if method is None:
+        tunable = shared_ranges(methods, {kind: part.name for kind, part in recipe.parts.items()})
+    else:
+        tunable = own_ranges(known.method(method).declaration, recipe)
     space = space_of(recipe, requested=search or {}, tunable=tunable, fixed=given.settings or {})
     numbers, selection = seed_numbers(seeds), Selection("val", given.every)
     store = given.open_store()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from zslbench import Options, Range
 from zslbench.errors import SettingsError, did_you_mean
 from zslbench.experiment import Recipe
-from zslbench.plugin import fields_of, toml_or_word
+from zslbench.plugin import Kind, Method, fields_of, toml_or_word
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -35,7 +35,7 @@ class Space:
     specs: Mapping[str, Range | Options]
     """By key, for example ``generator.lr``. A range between integers stands for integers only."""
     origin: Literal["user", "tunable", "search"]
-    """Given by the user, or declared by the method as ``tunable`` or as ``search``."""
+    """Given by the user, or declared by methods as ``tunable`` or as ``search``."""
 
     def suggest(self, trial: Trial) -> dict[str, Any]:
         """Optuna's choice for every setting; for options, the :func:`label` of one of them."""
@@ -55,7 +55,7 @@ class Space:
 
     def __str__(self) -> str:
         text = ", ".join(f"{key}={spec}" for key, spec in self.specs.items())
-        return text if self.origin == "user" else f"{text} (declared by the method)"
+        return text if self.origin == "user" else f"{text} (declared)"
 
 
 def _suggest(trial: Trial, key: str, spec: Range | Options) -> Any:
@@ -106,6 +106,29 @@ def parse_spec(spec: str, source: str) -> Range | Options:
     return Options(tuple(values))
 
 
+def own_ranges(method: Method, recipe: Recipe) -> dict[str, Range | Options]:
+    """What a method declares as ``tunable`` and neither its reading nor its variant fixes."""
+    overlays = [recipe.reading, *(one for one in method.variants if one.name == recipe.variant)]
+    fixed = {key for one in overlays if one is not None for key in one.settings}
+    return {key: spec for key, spec in method.tunable.items() if key not in fixed}
+
+
+def shared_ranges(methods: Iterable[Method], components: Mapping[Kind, str]) -> dict[str, Range | Options]:
+    """What methods declare as ``tunable`` for the components of a composition.
+
+    A setting is among them if all methods with its component declare the same for it. Where they differ, or
+    some do not search it, what is good depends on the rest of the method.
+    """
+    declared = list(methods)
+    found: dict[str, Range | Options] = {}
+    for kind, name in components.items():
+        ranges = [one.tunable for one in declared if getattr(one, kind, None) == name]
+        for key, spec in ranges[0].items() if ranges else ():
+            if key.startswith(f"{kind}.") and all(one.get(key) == spec for one in ranges):
+                found[key] = spec
+    return found
+
+
 def space_of(
     recipe: Recipe,
     *,
@@ -113,7 +136,7 @@ def space_of(
     tunable: Mapping[str, Range | Options],
     fixed: Mapping[str, Any],
 ) -> Space:
-    """The user's space, else the method's ``tunable``, else its ``search``.
+    """The user's space, else ``tunable``, else the method's ``search``.
 
     Args:
         tunable: settings that the user fixed, or of a component that the variant replaced, are ignored.
@@ -135,7 +158,7 @@ def space_of(
         candidates = {key: Options(tuple(values)) for key, values in recipe.search.items() if len(values) > 1}
     if not candidates:
         raise SettingsError(
-            f"method '{recipe.method}' declares no setting to search, or all of them are set: "
+            f"for '{recipe.method}' no setting to search is declared, or all of them are set: "
             "choose settings with --search"
         )
     return Space({key: _validated(recipe, key, spec) for key, spec in candidates.items()}, origin)

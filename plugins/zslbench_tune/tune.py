@@ -27,13 +27,16 @@ _STOP_SECONDS = 60.0
 
 @takes(SearchOptions)
 def tune(
-    method: str,
+    method: str | None = None,
     *,
     dataset: str,
     trials: int = 20,
     search: Mapping[str, SearchSpec] | None = None,
     seeds: int | Sequence[int] = 1,
     variant: str | None = None,
+    embedding: str | None = None,
+    generator: str | None = None,
+    classifier: str | None = None,
     validation_splits: int = 1,
     journal: str | Path | None = None,
     output: str | Path | None = None,
@@ -46,7 +49,7 @@ def tune(
     display: Display | None = None,
     **options: Any,
 ) -> Tuning:
-    """Search settings of a method on a data set; the best on validation images become a preset.
+    """Search settings of a method or a composition; the best on validation images become a preset.
 
     A trial fits the method on validation folds only. Its value is H there (Acc for a method without GZSL),
     averaged over validation splits and seeds, at the epoch with the best average. The final fold is never
@@ -54,9 +57,11 @@ def tune(
     processes can share a study.
 
     Args:
+        method: a registered method; None: a composition of ``embedding``, ``generator`` and ``classifier``.
         trials: finished trials of the whole study, earlier ones included.
         search: the space, ``{"generator.lr": "1e-5:1e-3:log", "generator.hidden": [256, 512]}``; None: the
-            method's ``tunable``, else its ``search``.
+            method's ``tunable``, else its ``search``; of a composition, the ``tunable`` settings of its
+            components on which all methods with the component agree.
         seeds: a number n for seeds 0 to n-1, or a list of seeds.
         validation_splits: how many class splits of trainval judge a trial, which is fitted on each of them:
             the data set's own, and others with as many validation classes, the same for every search
@@ -96,6 +101,7 @@ def tune(
     sampling = Sampling(trials, sampler, sampler_seed, pruner)
     arguments: dict[str, Any] = {
         "method": method, "dataset": dataset, "search": search, "seeds": seeds, "variant": variant,
+        "components": {"embedding": embedding, "generator": generator, "classifier": classifier},
         "journal": journal, "validation_splits": validation_splits, **options,
     }  # fmt: skip
     resolving: Any = functools.partial(resolve_search, sampling=sampling, **arguments)
