@@ -46,7 +46,7 @@ class Result:
     found: int
     """How many of them were in the store."""
     split_set: str | None = None
-    """The name that meant the splits, ``hmdb51/*``; None: a single data set."""
+    """The name that stands for the splits, such as ``hmdb51/*``; None: a single data set."""
 
     def frame(self) -> pd.DataFrame:
         """One row per run; figures in percent (Acc, U, S, H, AUSUC; calibrated: U_cal, S_cal, H_cal)."""
@@ -57,8 +57,8 @@ class Result:
         return self.as_table().frame()
 
     def as_table(self, title: str = "") -> Table:
-        """One row per seed and a last row ``mean ± std``; of several splits one row per split, with the means
-        over its seeds, and the last row is over splits."""
+        """One row per seed and a last row ``mean ± std``. On several splits: one row per split, averaged over
+        its seeds, and a last row over splits."""
         return (splits_table if self.split_set else seeds_table)(self.records, title)
 
 
@@ -81,7 +81,7 @@ def run(
 ) -> Result:
     """Run a method, or a composition of components, on a data set. Finished runs are reused.
 
-    On several splits, a run that fails does not stop the others.
+    If ``dataset`` means several splits, a run that fails does not stop the others.
 
     Until it returns, a run owns the process's standard output, which goes to standard error, and its settings
     (torch's and numpy's, environment variables, signal handlers, ...), which are restored at its end. Other

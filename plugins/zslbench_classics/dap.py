@@ -28,7 +28,7 @@ from zslbench_classics.settings import DAPSettings
 log = logging.getLogger("zslbench")
 
 TOLERANCE = 1e-6
-"""L-BFGS has converged when no entry of the gradient of an image's mean loss is larger, where the weights are
+"""L-BFGS has converged when no entry of the gradient of the mean loss over images is larger. The weights are
 scaled so that the curvature is at most 1."""
 
 
@@ -74,10 +74,10 @@ class DAP(Classifier):
     ) -> tuple[Float[Tensor, "attributes d"], Float[Tensor, " attributes"]]:
         """w and b of every attribute's logistic regression; warns if L-BFGS has not converged."""
         n = len(x)
-        x = torch.cat([x, torch.ones(n, 1).to(x)], dim=1)  # the last weight of each row is its b
+        x = torch.cat([x, torch.ones(n, 1).to(x)], dim=1)  # the last weight of each row is b
         ridge = torch.full((x.shape[1],), 1 / (self.settings.c * n)).to(x)
         ridge[-1] = 0
-        # No Hessian of the mean loss exceeds L Lᵀ: in v = Lᵀ w all directions are about equally steep.
+        # The Hessian of the mean loss is nowhere larger than L Lᵀ, so in v = Lᵀ w no curvature exceeds 1.
         root = torch.linalg.cholesky(x.T @ x / (4 * n) + torch.diag(ridge))
         whitened = torch.linalg.solve_triangular(root, x.T, upper=False).T.contiguous()
         v = torch.zeros(targets.shape[1], x.shape[1]).to(x).requires_grad_()

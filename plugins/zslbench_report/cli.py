@@ -39,7 +39,10 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Report this run; repeatable.")
 @click.option("--method", help="Without SUITE: only this method.")
-@click.option("--dataset", help="Without SUITE: only this data set, or 'NAME/*'.")
+@click.option(
+    "--dataset",
+    help="Without SUITE: only this data set; 'NAME/*', in quotes, means all splits in folder NAME.",
+)
 @click.option("--select", type=STORED_SELECTIONS, help="Without SUITE: only this selection.")
 @click.option("--images", type=_FOLDER, help="Folder with the data sets' images, for attention maps.")
 @click.option("--without", multiple=True, metavar="SECTION", help="Omit a section, e.g. tsne; repeatable.")

@@ -56,8 +56,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     type=click.IntRange(1, 100),
     default=1,
     show_default=True,
-    help="Validation splits over which the value of a trial is averaged: the data set's own, and others with "
-    "as many classes of trainval.",
+    help="Validation splits over which the value of a trial is averaged: the data set's own, then others "
+    "drawn from trainval with as many validation classes.",
 )
 @click.option(
     "--journal",

@@ -54,7 +54,7 @@ class TrialResult:
 
     @property
     def figure(self) -> str:
-        """The value in percent, over several splits with their standard deviation."""
+        """The value in percent, with the standard deviation over splits if there are several."""
         spread = "" if math.isnan(self.spread) else f" ± {percent(self.spread):.1f}"
         return f"{percent(self.value):.1f}{spread} %" if self.value is not None else ""
 

@@ -1,7 +1,7 @@
 """A search with everything that its trials need, resolved before the first one.
 
-A trial is a recipe on the fold of every validation split with every seed, at the epoch with the best mean.
-Only such folds are made, so nothing here can see a test image.
+A trial fits a recipe on the fold of every validation split with every seed; its value is the best mean of an
+epoch. Only these folds are made, so nothing here can see a test image.
 """
 
 from __future__ import annotations
@@ -88,16 +88,16 @@ class Search:
     sampling: Sampling
     stop_requested: Callable[[], bool] = lambda: False
     _fold: tuple[Dataset, Fold] | None = field(default=None, init=False)
-    """The validation fold in use, and the data set that it is made of."""
+    """The data set of the validation fold in use, and the fold."""
 
     @property
     def job(self) -> Job:
-        """That on the data set's own validation split."""
+        """The job on the data set's own validation split."""
         return self.jobs[0]
 
     @property
     def judged_on(self) -> str:
-        """In words, the images that decide a trial."""
+        """The images that decide a trial, in words."""
         return "the validation split" if len(self.jobs) == 1 else f"{len(self.jobs)} validation splits"
 
     @cached_property
@@ -121,7 +121,7 @@ class Search:
 
     @property
     def fingerprints(self) -> list[str]:
-        """Those of the validation splits."""
+        """The fingerprints of the validation splits."""
         return [job.data["validation_fingerprint"] for job in self.jobs]
 
     @property

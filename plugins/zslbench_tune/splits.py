@@ -39,7 +39,7 @@ def class_splits(dataset: Dataset, count: int) -> list[Dataset]:
     if count > (possible := math.comb(len(seen), size)):
         raise SettingsError(
             f"{count} validation splits: in data set '{dataset.name}' {size} of {len(seen)} seen classes are "
-            f"for validation, and there are only {possible} such splits"
+            f"for validation, and there are only {possible} such splits; ask for fewer"
         )
     chosen = [frozenset(own.unseen_classes.tolist())]
     for number in itertools.count(1):

@@ -63,8 +63,8 @@ def tune(
             method's ``tunable``, else its ``search``; of a composition, the ``tunable`` settings of its
             components on which all methods with the component agree.
         seeds: a number n for seeds 0 to n-1, or a list of seeds.
-        validation_splits: how many class splits of trainval judge a trial, which is fitted on each of them:
-            the data set's own, and others with as many validation classes, the same for every search
+        validation_splits: how many validation splits of trainval each trial is fitted and judged on:
+            the data set's own, then others with as many validation classes, the same in every search
             (:mod:`zslbench_tune.splits`).
         journal: the study's file; None: one in the store for exactly this search.
         output: the preset's file; None: next to the study.

@@ -1,4 +1,4 @@
-"""The recipes of docs/gallery.md, run as they stand there: they print what the page shows."""
+"""The recipes of docs/gallery.md, run from the page: they print what it shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PICTURES = "Your own pictures to a table"
 EXTRAS = {"extract": "PIL", "plot": "matplotlib", "slurm": "submitit"}
 """A module of each extra that a recipe may need."""
 
-# pip would install into the environment of the tests.
+# In place of pip, which would install into the environment of the tests.
 PIP = """pip() {
     package=$3/${3//-/_} site=$PWD/site/$3-0.dist-info
     mkdir -p $site
@@ -44,8 +44,8 @@ NUMBER = re.compile(r"(?<![\w.])[+−-]?\d+\.\d+(?![\w.])")
 
 
 @pytest.fixture(scope="module")
-def cook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[Path, list[str]]]]:
-    """Runs a recipe, once: its folder, and the standard output of each of its shell blocks."""
+def run_recipe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[Path, list[str]]]]:
+    """Runs a recipe once; returns its folder and the standard output of each of its shell blocks."""
     done: dict[str, tuple[Path, list[str]]] = {}
     (setup,) = blocks(PAGE.partition("\n## ")[0], "sh")
 
@@ -90,10 +90,10 @@ def _outputs(text: str, setup: str, folder: Path, environment: dict[str, str]) -
     "title", [pytest.param(one, marks=pytest.mark.slow if one in LONG else ()) for one in RECIPES]
 )
 def test_the_recipe_prints_what_the_page_shows(
-    title: str, cook: Callable[[str], tuple[Path, list[str]]]
+    title: str, run_recipe: Callable[[str], tuple[Path, list[str]]]
 ) -> None:
     text = section(PAGE, f"## {title}")
-    folder, outputs = cook(title)
+    folder, outputs = run_recipe(title)
     found = re.search(r"within\s+(\d+)\s+points", text)
     tolerance = float(found[1]) if found else 1.0
     printed = iter(outputs)

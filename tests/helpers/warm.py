@@ -1,4 +1,4 @@
-"""``zslbench`` and ``python FILE`` for shell commands of tests, without the seconds that each start takes.
+"""``zslbench`` and ``python FILE`` for shell commands in tests, without the seconds that each start takes.
 
 :func:`warm_commands` writes two small scripts into a folder for ``PATH``. They hand their arguments, working
 directory, environment and standard streams to a server that has imported everything; for each call it forks a

@@ -111,7 +111,7 @@ def test_tables_are_added_to_runs_that_came_as_figures(
     assert contents(other) == contents(store)
 
 
-def test_a_damaged_table_is_noticed_beside_figures(store: Store, packed: Path) -> None:
+def test_tables_of_a_run_with_figures_only_are_verified(store: Store, packed: Path) -> None:
     record = store.records()[0]
     (record.folder / "figures-only").touch()
     (record.folder / "epochs.parquet").write_bytes(b"other")

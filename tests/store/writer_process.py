@@ -85,7 +85,7 @@ def compute(store: Store, rounds: int) -> None:
 
 
 def remove(store: Store) -> None:
-    """Removes the three runs again and again until a line comes; answers with how often there was one."""
+    """Removes the three runs again and again until a line arrives on stdin; prints how many it removed."""
     removed = 0
     while not select.select([sys.stdin], [], [], 0)[0]:
         for run in ("run0", "run1", "run2"):

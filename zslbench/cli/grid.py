@@ -151,7 +151,7 @@ class Grid(Lines):
 
 
 def grid(bench: Bench) -> Table:
-    """Lines by the table's columns and selections; entries count finished, failed and running runs."""
+    """Lines by the table's columns and selections; entries count their finished, failed and running runs."""
     suite, states = bench.resolved.suite, defaultdict[Place, list[Status]](list)
     column_of = columns_of(suite.datasets, suite.split_sets)
     for cell in bench.cells:

@@ -87,11 +87,11 @@ def filter_options(command: Any) -> Any:
 
 
 def note_empty(store: Store) -> None:
-    """Say that no run matches, and how to find or compute one."""
+    """Say that no run matches, and how to list or compute runs."""
     if store.records() or store.unfinished():
-        note("the store has no matching run; to see all that it has: zslbench runs")
+        note("the store has no matching run; zslbench runs lists all that it has")
     else:
-        note("the store has no run; to compute one: zslbench run METHOD --dataset NAME")
+        note("the store has no runs; to compute one: zslbench run METHOD --dataset NAME")
 
 
 def refuse_options(context: click.Context) -> None:
@@ -262,7 +262,7 @@ def _confirm(question: str) -> None:
 @click.option(
     "--figures",
     is_flag=True,
-    help="Without tables and networks: records and figures, some 2 kB for each run.",
+    help="Leave out tables and networks: only records and metrics, about 2 kB per run.",
 )
 @store_option
 def export(

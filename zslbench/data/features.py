@@ -23,7 +23,7 @@ from zslbench.errors import DataError
 from zslbench.store.names import path_name
 
 LARGE = 1 << 24
-"""Bytes from which a file is parsed only once; a smaller one takes a quarter of a second."""
+"""A file of this many bytes or more is parsed only once. A smaller one takes a quarter of a second."""
 
 _VERSION, _CHECK = 1, "features"
 _log = logging.getLogger("zslbench")
@@ -42,14 +42,14 @@ def read_features(path: Path, findings: Findings) -> Rows | None:
     folder, place, name = _names(path, state)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{place}.lock"):  # of several processes, one parses
+        with FileLock(folder / f".{place}.lock"):  # only one of several processes parses
             rows = _mapped(folder, name)
             if rows is None:
                 rows = _parse(path, findings)
                 if rows is not None and file_state(path) == state:
                     _keep(rows, folder, place, name)
             return rows
-    except (OSError, NotImplementedError) as error:  # a full or read-only folder, one without locks
+    except (OSError, NotImplementedError) as error:  # the folder is full, read-only or cannot lock files
         _log.debug("%s: features are not kept in %s (%s)", path, folder, error)
         return _parse(path, findings)
 
@@ -60,7 +60,7 @@ def _parse(path: Path, findings: Findings) -> Rows | None:
 
 
 def _names(path: Path, state: FileState) -> tuple[Path, str, str]:
-    """The cache's folder, and what names of its files begin with for this path and for this state of it."""
+    """The cache's folder, and the prefixes of names in it: for this path, and for this state of the file."""
 
     def digest(value: object) -> str:
         return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
@@ -70,19 +70,19 @@ def _names(path: Path, state: FileState) -> tuple[Path, str, str]:
 
 
 def _mapped(folder: Path, name: str) -> Rows | None:
-    """The features kept under this name; None if there are none, or not those that were kept."""
+    """The features kept under this name; None if there are none, or if they were damaged."""
     for file in folder.glob(f"{glob.escape(name)}-*.npy"):
         with contextlib.suppress(DataError):
             rows, check = np.asarray(open_npy(file)), [file_state(file)]
             if is_known(_CHECK, check) or array_sha256(rows) == file.stem.rpartition("-")[2]:
                 remember(_CHECK, check)
                 return rows
-        _log.warning("%s is damaged: the file that it was made from is read again", file)
+        _log.warning("%s is damaged; the file that it was made from is parsed again", file)
     return None
 
 
 def _keep(rows: Rows, folder: Path, place: str, name: str) -> None:
-    """Keep features, with their sha256 in the name, in place of those of earlier states of the file."""
+    """Keep features, with their sha256 in the name, and remove those of earlier states of the file."""
     part = folder / f".{place}.part"
     with part.open("wb") as file:
         np.save(file, rows, allow_pickle=False)

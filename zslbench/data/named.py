@@ -46,8 +46,8 @@ def find_dataset(registry: Registry, name: str, *, root: str | Path | None = Non
         root: as given to ``--data-root``; None: the configured folder.
 
     Raises:
-        UnknownName: there is neither, or the name means several (``ucf101/*``); says what is wrong with the
-            folder, or suggests the nearest name.
+        UnknownName: there is neither, or the name stands for several (``ucf101/*``); says what is wrong
+            with the folder, or suggests the nearest name.
     """
     registered = {one.name: one for one in registry.components("dataset")}
     key, plain = folder_key(name), dataset_key(name)
@@ -56,7 +56,8 @@ def find_dataset(registry: Registry, name: str, *, root: str | Path | None = Non
     if is_split_set(name):
         several = find_splits(name, root).splits
         raise UnknownName(
-            f"'{name}' means {len(several)} data sets; name one of them, such as '{several[0]}'"
+            f"'{name}' stands for several data sets, here {len(several)}; name one of them, "
+            f"such as '{several[0]}'"
         )
     if fault := name_fault(key, nested=True):
         how = f"a data set is named by its folder below the data root ({FOLDER}NAME if a plugin has the name)"

@@ -41,7 +41,7 @@ def file_state(path: Path) -> FileState:
 
 
 def is_settled(state: FileState) -> bool:
-    """Whether the file changed long enough ago for any further change to give it another state."""
+    """Whether the last change is so old that any further one would give the file another state."""
     return time.time_ns() - state[4] > _SETTLED
 
 

@@ -23,7 +23,7 @@ from zslbench.errors import DataError, UnknownName, did_you_mean
 from zslbench.store.names import name_fault
 
 ALL_SPLITS = "/*"
-"""What makes the name of a folder one of all data sets in it."""
+"""Appended to the name of a folder, it means all data sets in the folder."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SplitSet:
     splits: tuple[str, ...]
     """Names of data sets in natural order, ``split_2`` before ``split_10``; never empty."""
     left_out: tuple[str, ...] = ()
-    """Names of matching folders that are no data set."""
+    """Names of matching folders that are not data sets."""
 
 
 def is_split_set(name: str) -> bool:
@@ -44,7 +44,7 @@ def is_split_set(name: str) -> bool:
 
 
 def whole_name(name: str) -> str:
-    """The name of the data set that splits belong to; any other name as it is.
+    """The name of the data set that the splits belong to; any other name as it is.
 
     >>> whole_name("hmdb51/*"), whole_name("cub")
     ('hmdb51', 'cub')
@@ -74,7 +74,7 @@ def columns_of(datasets: Iterable[str], split_sets: Mapping[str, Iterable[str]])
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:
-    """Sorted, numbers by their value.
+    """The names sorted, with numbers in them by value.
 
     >>> in_natural_order(["split_10", "split_2"])
     ['split_2', 'split_10']
@@ -96,7 +96,7 @@ def find_splits(pattern: str, root: str | Path | None = None) -> SplitSet:
         root: as given to ``--data-root``; None: the configured folder.
 
     Raises:
-        UnknownName: it is not written like this, or no data set matches.
+        UnknownName: the pattern has another form, or no data set matches.
         DataError: a folder cannot be listed, or matching data sets have names that cannot be used.
     """
     at, name = data_root(root), folder_key(pattern)

@@ -99,8 +99,8 @@ def _fold(name: str, dataset: Dataset, split: FoldSplit, device: torch.device, i
     number[classes] = np.arange(len(classes))
 
     def tensor(array: np.ndarray) -> Tensor:
-        # A copy: no view may share memory with the whole data set. It lies in torch's memory, since products
-        # may be rounded differently where memory is aligned otherwise, as NumPy's may be.
+        # A copy: no view may share memory with the whole data set. Torch allocates it: NumPy may align memory
+        # differently, and products may then be rounded differently.
         return torch.tensor(array, device=device)
 
     vectors = dataset.attribute_vectors

@@ -294,7 +294,7 @@ def load_run(
     of_images = inputs == "images"
     if regions and inputs == "features" and not recorded:
         raise SettingsError(
-            f"run {record.info.id} reads features {record.data['features']}, and neither region features nor "
+            f"run {record.info.id} reads features {record.data['features']}, not region features or "
             "pictures; leave out --regions"
         )
     name = regions or (recorded["name"] if recorded and not of_images else None)

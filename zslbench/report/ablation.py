@@ -1,6 +1,6 @@
 """An ablation: variants of a method by data sets, compared with the whole method and published figures.
 
-Figures in percent. Differences are taken seed by seed, over several splits split by split, so that
+Figures in percent. Differences are taken seed by seed, or split by split over several splits, so that
 what two runs share cancels.
 """
 

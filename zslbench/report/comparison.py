@@ -120,13 +120,13 @@ class _Group:
 
     key: _Key
     dataset: str
-    """Or the name that means the splits."""
+    """A data set, or the name that stands for its splits."""
     records: Mapping[Any, RunRecord]
     """By seed, ascending; over splits by data set and seed."""
     differs: Mapping[str, str]
     """What ``key.differs`` says in one line: values by name."""
     splits: int | None = None
-    """How many splits any row has runs on; None: it is a single data set."""
+    """How many splits have runs, in any row; None: a single data set."""
 
     def values(self, metric: Metric) -> SeedValues:
         return SeedValues.of(self.records, metric, self.splits, self.unit)
@@ -159,7 +159,7 @@ def _groups(records: Sequence[RunRecord], split_sets: Sequence[str]) -> list[_Gr
     for dataset in {one.info.dataset for one in records}:
         several = [name for name in split_sets if in_split_set(name, dataset)]
         if len(several) > 1:
-            raise SettingsError(f"data sets {' and '.join(several)} both mean '{dataset}'")
+            raise SettingsError(f"data sets {' and '.join(several)} both mean '{dataset}'; give one")
         if several:
             splits.setdefault(several[0], set()).add(dataset)
     column = columns_of({one.info.dataset for one in records}, splits)
@@ -349,7 +349,8 @@ class _Comparison:
             ):
                 partial[f"{one.key.method} on {one.dataset}"] = left
         lines += [
-            f"{place}: {splits_text(left)} left out, for lack of seeds" for place, left in partial.items()
+            f"{place}: {splits_text(left)} left out, since seeds are missing"
+            for place, left in partial.items()
         ]
         if any(one.splits is not None and one.counts["splits"] < one.splits for one in self.groups):
             lines.append(PARTIAL_NOTE)

@@ -24,13 +24,13 @@ PARTIAL_NOTE = "over splits, (n): the mean over the n splits that have every see
 
 
 def units(outcome: SuiteOutcome, column: str) -> tuple[int, Unit]:
-    """How many seeds or splits figures in a column of the table should be over."""
+    """How many seeds or splits the figures in a column of the table should be over."""
     splits = outcome.split_sets.get(column)
     return (len(outcome.seeds), "seed") if splits is None else (len(splits), "split")
 
 
 def split_notes(outcome: SuiteOutcome, entries: Mapping[tuple[str, str, str], Entry]) -> list[str]:
-    """What figures over several splits are, a sentence for each such column."""
+    """What the figures of each column over several splits are over, a sentence for each such column."""
     lines = []
     for column, splits in outcome.split_sets.items():
         by_count: dict[int, list[str]] = {}
@@ -40,7 +40,9 @@ def split_notes(outcome: SuiteOutcome, entries: Mapping[tuple[str, str, str], En
         if not by_count:
             continue
         usual, *others = sorted(by_count, key=lambda count: -len(by_count[count]))
-        text = over_text(column, len(splits), "one seed" if usual == 1 else f"{usual} seeds")
+        text = over_text(
+            column, len(splits), "with one seed" if usual == 1 else f"averaged over {usual} seeds"
+        )
         lines.append(text + "".join(f" ({count} for {word_list(by_count[count])})" for count in others))
         lines += filter(None, [unlike_splits(column, outcome.records)])
     return lines
@@ -73,13 +75,20 @@ def unlike_splits(column: str, records: Iterable[RunRecord]) -> str:
     of = [one.data for one in records if in_split_set(column, one.info.dataset)]
     if all(len({one.get(name) for one in of}) <= 1 for name in ("images", "classes")):
         return ""
-    return f"{column}: its data sets differ in their numbers of images or classes: are they splits of one?"
+    return (
+        f"{column}: these data sets differ in their numbers of images or classes; check that they are splits "
+        "of one data set"
+    )
 
 
-def over_text(column: str, splits: int, seeds: str = "its seeds") -> str:
-    """A sentence: what the figures in a column are over."""
+def over_text(column: str, splits: int, how: str = "averaged over its seeds") -> str:
+    """A sentence: what the figures in a column are over.
+
+    Args:
+        how: how the value of each split comes from its seeds.
+    """
     over = f"mean, std, intervals and tests are over {splits_text(splits)}"
-    return f"{column}: {over}, each the mean over {seeds}"
+    return f"{column}: {over}, each {how}"
 
 
 def splits_text(splits: int) -> str:

@@ -116,7 +116,7 @@ class PublishedCells:
     """The rows shown, each with the label of its line."""
     unlike: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     judged: set[str] = field(default_factory=set)
-    """What intervals with a verdict are over: ``seed``, ``split``."""
+    """What the intervals with a verdict are over: ``seed``, ``split``."""
     refused: set[str] = field(default_factory=set)
 
     def figure(

@@ -274,8 +274,8 @@ def without_seed(record: RunRecord) -> dict[str, Any]:
 
 
 def without_data(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of an identity that runs on several splits share: names of features, semantics and candidates,
-    and no digests of arrays."""
+    """The part of an identity that runs on several splits share: it has the names of features, semantics and
+    candidates but no digests of arrays."""
     components = {k: v for k, v in identity.get("components", {}).items() if k != "dataset"}
     data = {k: v for k, v in identity.get("data", {}).items() if k in ("features", "semantics", "finetuned")}
     if chosen := identity.get("data", {}).get("candidates", {}):

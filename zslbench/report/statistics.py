@@ -1,8 +1,8 @@
 """Statistics over seeds: Student's intervals, paired sign-flip tests (Fisher 1935), and every method compared
 with the best (Holm 1979). Values are in percent; docs/statistics.md says what they mean.
 
-Where a table is over several splits of one data set, there is one value per split in place of one per seed,
-and ``unit`` says so in messages.
+Where a table is over several splits of one data set, there is one value per split instead of one per seed,
+and messages say so by ``unit``.
 
 n seeds have 2^n sign patterns, so the least possible p is 2 / 2^n: with too few seeds no difference can be
 shown, and a comparison is refused instead of given a p value. "Tied" means that no difference was shown.
@@ -24,7 +24,7 @@ EXACT = 13
 RESAMPLES = 99_999
 
 Unit = Literal["seed", "split"]
-"""What there is one value of."""
+"""What each value belongs to."""
 
 # --- intervals -----------------------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ def compare_seeds(
     Args:
         a, b: values in percent by seed, or by split.
         alpha: the significance level. ``p`` is not corrected for the number of comparisons.
-        unit: what they have one value of.
+        unit: what each value belongs to.
     """
     seeds = tuple(sorted(a.keys() & b.keys()))
     differences = [a[seed] - b[seed] for seed in seeds]
@@ -217,7 +217,7 @@ class Ranking:
     comparisons: int = 0
     """The number of comparisons that Holm's correction covers."""
     unit: Unit = "seed"
-    """What each method has one value of."""
+    """What each value of a method belongs to."""
 
     @property
     def tied(self) -> frozenset[str]:
@@ -246,7 +246,7 @@ def against_best(
         values: by method, values in percent by seed, or by split.
         alpha: the family-wise significance level.
         higher: whether the highest mean is the best, or the lowest.
-        unit: what each has one value of.
+        unit: what each value belongs to.
     """
     found = {name: interval(seeds.values(), unit) for name, seeds in values.items()}
     means = {name: one.mean for name, one in found.items()}

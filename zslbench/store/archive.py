@@ -1,6 +1,6 @@
 """Runs as one file: a ZIP archive of their folders, ``runs/<id>/<file>``, for another store.
 
-An archive of figures has only ``run.json`` of each run, and an empty file that says so. The same runs make
+An archive of figures has only the ``run.json`` of each run and an empty file that says so. The same runs make
 the same bytes. An archive from elsewhere is not trusted: members other than files of runs are refused, every
 file must have the sha256 in its ``run.json``, and a run's id must be that of its identity. Checksums cannot
 tell who computed a run, or whether somebody invented its figures together with them.
@@ -58,7 +58,7 @@ def export_runs(records: Sequence[RunRecord], path: Path, *, figures: bool = Fal
     """Write finished runs to a new archive and return its size in bytes.
 
     Args:
-        figures: leave out tables and networks, some 2 kB for each run remain.
+        figures: leave out tables and networks; about 2 kB per run remain.
 
     Raises:
         DataError: a run is damaged.
@@ -86,8 +86,8 @@ def export_runs(records: Sequence[RunRecord], path: Path, *, figures: bool = Fal
 def import_runs(path: Path, store: Store) -> Imported:
     """Add the runs of an archive to a store; none if one of its files is not as recorded.
 
-    Runs whose id the store has are skipped, but tables are added where it had figures only. Each run appears
-    whole; after an interruption, the same call adds those that are missing.
+    Runs whose id the store has are skipped, but tables are added to those that have only figures. Each run
+    appears whole; after an interruption, the same call adds those that are missing.
 
     Raises:
         DataError: the archive is damaged, contains anything but runs, or does not fit on the store's disk.

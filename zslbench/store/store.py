@@ -189,8 +189,10 @@ class Store:
                 self._written.add(run)
                 self._clean(own, run)
         found = self._generations.newest(run)
-        if found is None:  # written without the lock, since two processes computed it
-            raise RunRemoved(f"run {run} was removed by another process as soon as it was written")
+        if found is None:  # written without the lock: two processes computed it
+            raise RunRemoved(
+                f"run {run} was removed by another process as soon as it was written; compute it again"
+            )
         return found
 
     def remove(self, run: str) -> bool:

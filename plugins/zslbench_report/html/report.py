@@ -69,7 +69,8 @@ class Series:
 
 
 FIGURES_ONLY = (
-    "some runs came from an archive of figures, without tables: curves, classes and candidates lack them"
+    "some runs were imported without tables ('zslbench runs export --figures'), so they are missing "
+    "from curves, classes and candidates"
 )
 
 

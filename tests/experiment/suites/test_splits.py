@@ -188,7 +188,7 @@ def test_names_that_mean_no_split_are_one_error(command: Command) -> None:
 def test_one_data_set_is_asked_for_where_several_make_no_sense(root: Path, known: Registry) -> None:
     from zslbench.data import find_dataset
 
-    with pytest.raises(UnknownName, match="3 data sets"):
+    with pytest.raises(UnknownName, match="small/split_1"):
         find_dataset(known, "small/*")
 
 

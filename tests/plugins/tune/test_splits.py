@@ -51,7 +51,7 @@ def classes(dataset: Dataset, count: int) -> list[tuple[int, ...]]:
 
 @settings(max_examples=30)
 @given(seen=st.integers(6, 40), count=st.integers(1, 6), own=st.sampled_from([None, [1, 4], [5, 0, 3]]))
-def test_splits_are_different_and_alike(seen: int, count: int, own: list[int] | None) -> None:
+def test_splits_have_other_classes_but_equal_sizes(seen: int, count: int, own: list[int] | None) -> None:
     dataset = made(seen, official=own)
     drawn = class_splits(dataset, count)
     assert drawn[0] is dataset
@@ -78,7 +78,7 @@ def test_a_larger_number_adds_splits_to_the_same() -> None:
     assert classes(dataset, 3) == classes(dataset, 7)[:3] == classes(made(30), 3)
 
 
-def test_the_drawn_classes_stay_what_they_are() -> None:
+def test_drawn_classes_are_the_same_in_every_version() -> None:
     """Values of another version can only be compared on the same splits.
 
     The first draw is by hand: of ``sha256("zslbench validation split 1 class 0")`` to ``9``, the smallest
@@ -98,7 +98,7 @@ def test_splits_depend_on_trainval_labels_only() -> None:
     assert classes(other, 5) == classes(dataset, 5)
 
 
-def test_every_split_there_is_and_no_more() -> None:
+def test_all_possible_splits_and_no_more() -> None:
     dataset = made(6, official=[2])
     assert sorted(classes(dataset, 6)) == [(one,) for one in range(6)]
     with pytest.raises(SettingsError, match="only 6"):

@@ -142,11 +142,11 @@ class SuiteOutcome:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the table: data sets, and names of several splits in place of these."""
+        """The columns of the table: data sets, with one name such as ``hmdb51/*`` for several splits."""
         return tuple(dict.fromkeys(columns_of(self.datasets, self.split_sets).values()))
 
     def entry(self, line: str, column: str, selection: str) -> Entry:
-        """The entry of a line in a column. Over splits, it has the runs of those that are done."""
+        """The entry of a line in a column. Over splits, it has the runs of the splits that are done."""
         if column not in self.split_sets:
             return self.entries[line, column, selection]
         return _over_splits({one: self.entries[line, one, selection] for one in self.split_sets[column]})
@@ -191,7 +191,7 @@ def stored_outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str]
 
 def _over_splits(entries: Mapping[str, Entry]) -> Entry:
     """The entries of one line on several splits as one. A split that lacks a seed is left out, since means
-    over different seeds are no sample of one kind."""
+    over different seeds are not comparable."""
     done = {split: one for split, one in entries.items() if one.state == "done"}
     left = {split: one for split, one in entries.items() if split not in done}
     records = {(split, seed): record for split, one in done.items() for seed, record in one.records.items()}

@@ -185,7 +185,7 @@ class Definition(RowOptions):
     summary: str = ""
     """One line for listings."""
     datasets: Annotated[Names, AfterValidator(_distinct)]
-    """Columns of the table; ``hmdb51/*`` is one over all splits in this folder."""
+    """Columns of the table; ``hmdb51/*`` is one column over all splits in this folder."""
     splits: bool = False
     """Whether a data set that is a folder of splits, such as ``hmdb51``, means all of them."""
     seeds: Seeds = (0,)
@@ -283,7 +283,7 @@ class Suite(Definition):
     split_sets: dict[str, tuple[str, ...]] = {}
     """Data sets that share a column of the table, by its name: ``hmdb51/*`` and the splits found here."""
     remarks: tuple[str, ...] = ()
-    """What else a reader must know of the data sets, a line each."""
+    """What else a reader must know about the data sets, a line each."""
 
     def dump(self) -> dict[str, Any]:
         """As JSON data, for :func:`restored`."""
@@ -337,7 +337,7 @@ class Suite(Definition):
         return self.model_copy(update={"override": override})
 
     def _each(self, datasets: Sequence[str]) -> list[str]:
-        """These names of data sets, with all splits in place of a name that means several."""
+        """These names of data sets, with a name that means several splits replaced by the splits."""
         found: list[str] = []
         for name in datasets:
             alone = f"{name}{ALL_SPLITS}" if self.splits else name

@@ -164,7 +164,7 @@ class ResolvedSuite:
     """In the order of computing: one data set after the other, seed by seed, so that a whole column of one
     seed is complete early."""
     remarks: tuple[str, ...]
-    """Settings that were ignored, and where, and folders that are no split, a line each."""
+    """Settings that were ignored, and where, and folders that are not splits, a line each."""
 
 
 def resolve_suite(
@@ -174,7 +174,7 @@ def resolve_suite(
     precision: Precision = "float32",
     only: Collection[tuple[str, str]] | None = None,
 ) -> ResolvedSuite:
-    """Resolve every line on every data set, each split of several being one.
+    """Resolve every line on every data set; each split counts as a data set.
 
     Options of the whole suite or of a command line apply to the methods that have them; those of a row must
     exist.

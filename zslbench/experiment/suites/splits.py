@@ -34,7 +34,9 @@ def with_splits(suite: Suite, registry: Registry, data_root: str | Path | None =
         for split in one.splits:
             if split in owners or split in suite.datasets:
                 other = owners.get(split, split)
-                raise SettingsError(f"{suite.where}: data sets '{other}' and '{name}' both mean '{split}'")
+                raise SettingsError(
+                    f"{suite.where}: data sets '{other}' and '{name}' both mean '{split}'; keep one"
+                )
             owners[split] = name
     datasets = _each(suite.datasets, found)
     cells = len(suite.rows) * len(datasets) * len(suite.select) * len(suite.seeds)
@@ -47,7 +49,7 @@ def with_splits(suite: Suite, registry: Registry, data_root: str | Path | None =
         for row in suite.methods
     )
     remarks = (
-        f"{one.name}: left out, since they hold no data set: {', '.join(one.left_out)}"
+        f"{one.name}: folders left out, since they hold no data set: {', '.join(one.left_out)}"
         for one in found.values()
         if one.left_out
     )
@@ -62,13 +64,13 @@ def with_splits(suite: Suite, registry: Registry, data_root: str | Path | None =
 
 
 def _splits(suite: Suite, name: str, registry: Registry, data_root: str | Path | None) -> SplitSet | None:
-    """What the name of a data set means; None: a single data set, or nothing that is here."""
+    """What the name of a data set means; None: a single data set, or nothing on this machine."""
     if not is_split_set(name):
         if not suite.splits or any(name in splits for splits in suite.split_sets.values()):
             return None
         try:
             find_dataset(registry, name, root=data_root)
-            return None  # it has a split of its own
+            return None  # the folder is itself a data set
         except UnknownName:
             name += ALL_SPLITS
     try:
