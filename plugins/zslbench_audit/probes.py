@@ -68,6 +68,11 @@ def images(runs: ProbeRuns) -> str:
     count = len(test_rows(runs.dataset))
     _require_same_fit(honest, noise, f"with the {count} test images replaced by noise")
     if same_scores(honest, noise):
+        if all((scores == scores[:1]).all() for scores in honest.evaluation.scores.values()):
+            raise Leak(
+                f"all {count} test images have the same scores, whatever they show: the networks learnt "
+                "nothing or diverged, so nothing can be said; audit with more --epochs or other settings"
+            )
         raise Leak(
             f"the scores of the {count} test images did not change when the images became noise: they come "
             "from stored data, not from the images"

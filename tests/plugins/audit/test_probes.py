@@ -21,6 +21,7 @@ LEAKS = {
     # It sees all test images, so it is fitted otherwise when they change, or when there are fewer.
     "transductive": {"images", "rows"},
     "cached": {"images"},
+    "collapsed": {"images"},
     # Class counts: other labels have other counts, and so has a part of the images.
     "counting": {"labels", "rows"},
     "knowing": {"labels"},
@@ -70,6 +71,15 @@ def test_a_transductive_reading_leaks_what_it_declares_and_nothing_else(audited,
     said = {one.name for one in found.probes if one.detail.startswith("As its reading declares (test ")}
     assert said == declared
     assert found.passed == (not declared)
+
+
+def test_scores_that_no_image_changes_are_not_called_stored(audited):
+    detail = {method: audited(method).probes for method in ("collapsed", "cached")}
+    said = {
+        method: next(one.detail for one in probes if one.name == "images")
+        for method, probes in detail.items()
+    }
+    assert "stored" in said["cached"] and "stored" not in said["collapsed"]
 
 
 def test_what_was_replaced_is_said_with_both_figures(audited):

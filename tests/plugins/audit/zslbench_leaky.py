@@ -61,6 +61,13 @@ class Ridge(Classifier):
         return features.double() @ nets["ridge"]["W"] @ self.space.semantics.double().T
 
 
+class Collapsed(Ridge):
+    """No leak: it has learnt nothing, so nothing can be shown of it."""
+
+    def scores(self, nets, features):
+        return torch.zeros(len(features), len(self.space.names), dtype=torch.float64)
+
+
 # --- images -----------------------------------------------------------------------------------------
 
 
@@ -416,6 +423,7 @@ class Told(Ridge):
 HERE = "zslbench_leaky"
 CLASSIFIERS = {
     "honest": "Ridge",
+    "collapsed": "Collapsed",
     "cached": "Cached",
     "counting": "Counting",
     "knowing": "Knowing",
