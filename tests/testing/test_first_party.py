@@ -233,17 +233,27 @@ MAY_NOT_APPLY = {"regions_by_row", "guide_scores", "encodes_by_row"}
 
 
 def first_party(known: Registry) -> list[Check]:
-    """The checks of everything that plugins of our own distribution register."""
+    """The checks of everything that plugins of our own distribution register, with the first settings."""
     found: list[Check] = []
     for one in known.components():
         kind, name = one.declaration.kind, one.name
         if one.plugin.distribution == "zslbench":
-            for settings in SETTINGS.get((kind, name), [{}]):
+            for settings in SETTINGS.get((kind, name), [{}])[:1]:
                 inputs = INPUTS.get((kind, name))
                 found += checks_for(kind, name, settings=settings, inputs=inputs, registry=known)
     for method in known.methods():
         if method.plugin.distribution == "zslbench":
             found += checks_for_method(method.name, settings=METHODS.get(method.name, {}), registry=known)
+    return found
+
+
+def with_further_settings(known: Registry) -> list[Check]:
+    """The checks of our components with all settings but the first."""
+    found: list[Check] = []
+    for (kind, name), choices in SETTINGS.items():
+        for settings in choices[1:]:
+            inputs = INPUTS.get((kind, name))
+            found += checks_for(kind, name, settings=settings, inputs=inputs, registry=known)
     return found
 
 
@@ -293,6 +303,16 @@ def test_first_party_runs(check: Check) -> None:
 
 @parametrize_with_checks([one for one in CHECKS if one.name not in WHOLE_RUNS])
 def test_first_party(check: Check) -> None:
+    passes(check)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(with_further_settings(registry()))
+def test_first_party_with_further_settings(check: Check) -> None:
+    passes(check)
+
+
+def passes(check: Check) -> None:
     try:
         check()
     except NotApplicable:

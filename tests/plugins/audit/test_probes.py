@@ -53,7 +53,16 @@ LEAKS = {
 }
 
 
-@pytest.mark.parametrize("method", LEAKS)
+# Each has a relative that the same probes catch.
+SLOW = {
+    "knowing", "searching", "praising", "dividing", "equating", "batch-norm", "numpy-dicing", "widening",
+    "marking", "vandal", "spoiling", "overwriting", "mixing",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param(one, marks=[pytest.mark.slow] if one in SLOW else []) for one in LEAKS]
+)
 def test_each_leak_is_caught_by_the_probes_that_look_for_it(audited, method):
     found = audited(method)
     assert [one.name for one in found.probes] == list(PROBES)
@@ -113,7 +122,7 @@ def test_a_process_that_ends_is_an_error_and_later_a_failed_probe(audited):
 
 
 def test_every_probe_has_a_leak_that_it_catches():
-    assert set().union(*LEAKS.values()) == set(PROBES)
+    assert set().union(*(found for method, found in LEAKS.items() if method not in SLOW)) == set(PROBES)
 
 
 GENERATOR = {

@@ -57,6 +57,9 @@ CONTRAST = """() => {
 }"""
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Headless Chromium; skips where there is none, but fails with ``ZSLBENCH_REQUIRE_BROWSER``."""
