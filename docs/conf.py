@@ -57,7 +57,14 @@ def _news(app: Any) -> None:
     (ROOT / "docs" / "_news.md").write_text("".join(text[1:]).replace("### ", "## "), "utf-8")
 
 
+def _plain_stars(app: Any, context: Any, lines: list[str]) -> None:
+    """Help texts are plain text, in which a star is a star."""
+    lines[:] = [line.replace("/*", r"/\*") for line in lines]
+
+
 def setup(app: Any) -> None:
-    """Connect the two functions above; Sphinx calls this."""
+    """Connect the functions above; Sphinx calls this."""
     app.connect("builder-inited", _news)
     app.connect("autodoc-process-docstring", _hook_fields)
+    for part in ("description", "options"):
+        app.connect(f"sphinx-click-process-{part}", _plain_stars)

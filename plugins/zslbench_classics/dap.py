@@ -83,7 +83,8 @@ class DAP(Classifier):
         v = torch.zeros(targets.shape[1], x.shape[1]).to(x).requires_grad_()
 
         def weights() -> Float[Tensor, "attributes d_and_1"]:
-            return torch.linalg.solve_triangular(root.T, v.T, upper=True).T
+            scaled: Tensor = torch.linalg.solve_triangular(root.T, v.T, upper=True)
+            return scaled.T
 
         def loss() -> Float[Tensor, ""]:
             """The objective divided by C n, over all attributes."""
