@@ -260,7 +260,8 @@ def _confirm(question: str) -> None:
 @click.argument("names", nargs=-1, metavar="[RUN]...")
 @filter_options
 @click.option(
-    "--figures",
+    "--without-tables",
+    "figures",
     is_flag=True,
     help="Leave out tables and networks: only records and metrics, about 2 kB per run.",
 )

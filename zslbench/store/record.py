@@ -181,7 +181,7 @@ class RunRecord:
             if self.figures_only:
                 raise DataError(
                     path,
-                    ["was left out by 'zslbench runs export --figures'"],
+                    ["was left out by 'zslbench runs export --without-tables'"],
                     "Import an archive with tables, or compute the run again with --force",
                 ) from None
             fault = f"cannot be read: {error.strerror or error}"
