@@ -156,6 +156,16 @@ def test_unlike_data_sets_are_pointed_out(run: Any, images: int, noted: bool) ->
     assert any("numbers of images" in note for note in notes) == noted
 
 
+@pytest.mark.parametrize("fingerprints", [("a", "b"), ("a", "a")])
+def test_splits_that_are_the_same_are_pointed_out(run: Any, fingerprints: tuple[str, str]) -> None:
+    records = [run(1, 0, 0.2), run(2, 0, 0.4)]
+    for one, fingerprint in zip(records, fingerprints, strict=True):
+        one.data["split_fingerprint"] = fingerprint
+    notes = comparison_table(records, split_sets=["small/*"]).notes
+    noted = any("small/split_1, small/split_2" in note for note in notes)
+    assert noted == (fingerprints[0] == fingerprints[1])
+
+
 def test_names_that_overlap_are_refused(run: Any) -> None:
     with pytest.raises(SettingsError):
         comparison_frame([run(1, 0, 0.2)], split_sets=["small/*", "small/split_1*"])

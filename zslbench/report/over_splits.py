@@ -71,8 +71,15 @@ def over_seeds(outcome: SuiteOutcome, columns: Collection[str], spread: str = "s
 
 
 def unlike_splits(column: str, records: Iterable[RunRecord]) -> str:
-    """A note if data sets that share a column do not look like splits of one data set; empty: they do."""
-    of = [one.data for one in records if in_split_set(column, one.info.dataset)]
+    """A note if data sets that share a column do not look like different splits of one data set; empty: they
+    do."""
+    found = [one for one in records if in_split_set(column, one.info.dataset)]
+    of = [one.data for one in found]
+    splits = {one.info.dataset: one.data.get("split_fingerprint") for one in found}
+    twins = [name for name in splits if list(splits.values()).count(splits[name]) > 1 and splits[name]]
+    if twins:
+        names = ", ".join(in_natural_order(twins))
+        return f"{column}: {names} divide the images alike, so they are not independent values"
     if all(len({one.get(name) for one in of}) <= 1 for name in ("images", "classes")):
         return ""
     return (
