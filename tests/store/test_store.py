@@ -425,6 +425,24 @@ def test_what_a_killed_removal_left_counts_as_removed_and_goes(store: Store, mak
     assert not record.folder.exists()
 
 
+def test_a_generation_that_another_process_moves_meanwhile_does_not_stop_a_removal(
+    store: Store, make_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store.write(make_run()).info.id
+    store.write(make_run(), replace=True)
+    rename, moved = Path.rename, []
+
+    def late(self: Path, target: Path) -> Path:
+        if self == store.runs / run or self.parent.name == run:  # an older generation
+            shutil.rmtree(self)
+            moved.append(self)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    assert store.remove(run)
+    assert len(moved) == 2 and store.find(run) is None and not store.remove(run)
+
+
 def test_a_run_that_is_being_computed_is_not_removed(store: Store, make_run: Make) -> None:
     run = store.write(make_run()).info.id
     with store.workspace(run) as folder:

@@ -211,7 +211,8 @@ class Generations:
         newest = next((number for number in numbers if self._is_removal_mark(run, number)), 0)
         for number in numbers:
             if number < newest:
-                self._place(run, number).rename(own / f"{run}-{number}")
+                with contextlib.suppress(FileNotFoundError):  # a process that cleans this run has moved it
+                    self._place(run, number).rename(own / f"{run}-{number}")
         return [number for number in numbers if number >= newest]
 
     def _open(self, run: str, number: int) -> RunRecord:
