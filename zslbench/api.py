@@ -193,8 +193,8 @@ def bench(
         suite: a packaged suite's name, the path of a TOML file, or a mapping with the keys of such a file.
         options: ``methods``, ``datasets``, ``seeds`` (the first n, or these) and ``select``: only this part
             of the suite. ``settings`` and ``preset``: for every method that has them. ``only_missing``: only
-            cells that have never been started; ``retry_failed``: failed ones too. And the
-            fields of ``RunOptions``.
+            cells that have never been started; ``retry_failed``: failed ones too; ``any_version``: runs of
+            other versions of the code count as finished. And the fields of ``RunOptions``.
 
     Raises:
         MissingData: none of the suite's data sets is on this machine, and the store has nothing of it.

@@ -47,6 +47,11 @@ if TYPE_CHECKING:
 @click.option("--only-missing", is_flag=True, help="Skip cells that were started or failed before.")
 @click.option("--retry-failed", is_flag=True, help="Run failed cells again.")
 @click.option(
+    "--any-version",
+    is_flag=True,
+    help="Also accept finished runs of other versions of the code; the table says how many.",
+)
+@click.option(
     "--show",
     metavar="WHAT,...",
     help="What the table shows in addition: oracle, published, difference (ours minus published), "

@@ -39,6 +39,24 @@ def count(world: Path, what: str = "fits") -> int:
     return len((world / what).read_text("utf-8")) if (world / what).exists() else 0
 
 
+def test_runs_of_other_versions_count_on_request_and_are_named(
+    known: Registry, suite: Any, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = suite(BOTH, "seeds = 2")
+    old = {one.info.id for one in bench(mine).records}
+    monkeypatch.setattr("zslbench.experiment.job.core_version", lambda: "0.1.0 edited")
+    assert statuses(mine) == ["to run"] * 4
+    assert statuses(mine, any_version=True, force=True) == ["to run"] * 4
+    new = {one.info.id for one in bench(mine, methods=["lab (solid)"], seeds=1).records}
+    fits = count(world)
+    found = bench(mine, any_version=True)
+    assert count(world) == fits and len(found.records) == 4
+    taken = {one.info.id for one in found.records}
+    assert new < taken <= old | new  # the newest of each cell
+    assert any("3 of the 4 runs" in one and "other versions" in one for one in found.remarks)
+    assert statuses(mine, any_version=True, settings={"classifier.ridge": 7.0}) == ["to run", "found"] * 2
+
+
 class Recorder(Watcher):
     """A watcher that records what it is called with."""
 

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import product
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from zslbench.data.split_sets import columns_of
+from zslbench.experiment.job import versions
 from zslbench.experiment.suites.definition import Suite
 from zslbench.experiment.suites.lines import Cell, Line, Place, ResolvedSuite, resolve_suite
 from zslbench.plugin.lookup import Registry
@@ -175,6 +176,8 @@ def stored_outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str]
     by_place: dict[Place, list[Cell]] = {place: [] for place in product(labels, suite.datasets, suite.select)}
     for cell in resolved.cells:
         by_place[cell.place].append(cell)
+    entries = {place: _entry(seeds, store, ledger) for place, seeds in by_place.items()}
+    remarks = (*resolved.remarks, *remarks, *_of_other_versions(by_place, entries))
     return SuiteOutcome(
         name=suite.name,
         title=suite.title,
@@ -182,11 +185,30 @@ def stored_outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str]
         datasets=suite.datasets,
         selections=suite.select,
         seeds=suite.seeds,
-        entries={place: _entry(seeds, store, ledger) for place, seeds in by_place.items()},
+        entries=entries,
         published_source=suite.published_source,
-        remarks=(*resolved.remarks, *remarks),
+        remarks=remarks,
         split_sets=suite.split_sets,
     )
+
+
+def _of_other_versions(
+    by_place: Mapping[Place, Sequence[Cell]], entries: Mapping[Place, Entry]
+) -> Iterator[str]:
+    """A remark on runs that another version of the code computed, if there are any."""
+    runs = [
+        (record, versions(cells[0].recipe))
+        for place, cells in by_place.items()
+        for record in entries[place].records.values()
+    ]
+    others = [record for record, here in runs if record.info.identity["versions"] != here]
+    if others:
+        sources = [one.environment.get("git") for one in others]
+        names = dict.fromkeys(f"git {one['revision'][:7]}" if one else "no checkout" for one in sources)
+        yield (
+            f"{len(others)} of the {len(runs)} runs were computed by other versions of the code "
+            f"({', '.join(names)})"
+        )
 
 
 def _over_splits(entries: Mapping[str, Entry]) -> Entry:

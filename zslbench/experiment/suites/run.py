@@ -20,11 +20,12 @@ from zslbench.experiment.suites.definition import Suite, as_list, find_suite
 from zslbench.experiment.suites.executor import RunExecutor, requested_executor
 from zslbench.experiment.suites.group_state import GroupState
 from zslbench.experiment.suites.lines import PENDING, Cell, ResolvedSuite, Status, resolve_suite
+from zslbench.experiment.suites.reuse import by_figures, figures_key
 from zslbench.experiment.suites.splits import with_splits
 from zslbench.experiment.suites.submission import PlannedCell, PlannedGroup, Submission
 from zslbench.plugin.boundary import one_line
 from zslbench.plugin.lookup import Registry
-from zslbench.store.identity import canonical, run_id, run_ids
+from zslbench.store.identity import run_id, run_ids
 from zslbench.store.record import RunRecord
 
 
@@ -60,6 +61,7 @@ def prepare(
     preset: str | Sequence[str] | None = None,
     only_missing: bool = False,
     retry_failed: bool = False,
+    any_version: bool = False,
     display: Display | None = None,
     **options: Any,
 ) -> Bench:
@@ -90,6 +92,7 @@ def prepare(
             retry_failed,
             across_lines,
             force,
+            any_version=any_version,
             executor=executor,
         )
         if not dry_run:
@@ -124,6 +127,7 @@ class Bench:
     Args:
         across_lines: whether cells of several lines may be trained together, where their recipes allow it.
         force: whether to compute runs again that are in the store.
+        any_version: whether finished runs of other versions of the code count.
         executor: where to compute; None: in this process.
         group: a resolved part of the suite, whose cells are one group; None: the whole suite.
         datasets: those that are in memory already.
@@ -140,6 +144,7 @@ class Bench:
         across_lines: bool = False,
         force: bool = False,
         *,
+        any_version: bool = False,
         executor: RunExecutor | None = None,
         group: ResolvedSuite | None = None,
         datasets: DatasetCache | None = None,
@@ -160,6 +165,7 @@ class Bench:
         self._costs = Costs(self.store, self.mode)
         self._listed: dict[str, frozenset[str]] = {}
         """Names of what the store has, by kind (see :meth:`plan`); empty: it was not listed."""
+        self._of_any_version = by_figures(self.store.records()) if any_version and not force else {}
         self._identities: dict[tuple[Cell, int], _Planned] = {}
         self._ended: dict[Cell, JobResult] = {}
         """Cells that were computed together with an earlier one."""
@@ -234,8 +240,7 @@ class Bench:
             return
         begun = self._may_exist("begun", cell.run)
         known = self._ledger_entry(cell)
-        record = self._run_of(known)
-        if record is not None and same_figures(record.info.identity, {**planned.identity, "seed": cell.seed}):
+        if (record := self._finished(known, {**planned.identity, "seed": cell.seed})) is not None:
             cell.status, cell.run = "found", record.info.id
         elif begun and self.store.is_running(cell.run):
             cell.status, cell.reason = "running elsewhere", "another process is computing it"
@@ -260,6 +265,15 @@ class Bench:
     def _ledger_entry(self, cell: Cell) -> CellRecord | None:
         """The cell's entry in the ledger."""
         return self._ledger.find(cell.id) if self._may_exist("cells", cell.id) else None
+
+    def _finished(self, known: CellRecord | None, identity: Mapping[str, Any]) -> RunRecord | None:
+        """A run that has the figures of this identity, though another id."""
+        record = self._run_of(known)
+        if record is not None and figures_key(record.info.identity) == figures_key(identity):
+            return record
+        if not self._of_any_version:
+            return None
+        return self._of_any_version.get(figures_key(identity, any_version=True))
 
     def _run_of(self, known: CellRecord | None) -> RunRecord | None:
         """The finished run that a ledger entry names."""
@@ -451,16 +465,6 @@ def message_of(error: Exception) -> str:
     if isinstance(error, ZslbenchError):
         return str(error)
     return memory_shortage(error) or one_line(error)
-
-
-def same_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two identities ask for the same figures in the same precision, however they are computed."""
-
-    def figures(identity: Mapping[str, Any]) -> str:
-        precision = (identity.get("execution") or {}).get("precision")
-        return canonical({**identity, "execution": {"precision": precision}})
-
-    return figures(one) == figures(other)
 
 
 @contextmanager
