@@ -18,7 +18,7 @@ FOUR = "".join(f'[[methods]]\nmethod = "{one}"\n' for one in ("lab", "b", "c"))
 
 
 def test_the_packaged_suites_resolve_with_the_plugins_that_are_here() -> None:
-    assert suite_names() == ("classic", "ijcai22-table1", "ijcai22-table2", "quick")
+    assert suite_names() == ("classic", "ijcai22-table1", "ijcai22-table2", "quick", "real")
     for name in suite_names():
         suite = find_suite(name)
         assert suite.name == name
