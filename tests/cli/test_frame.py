@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import subprocess
 import sys
@@ -278,3 +280,13 @@ def test_output_that_does_not_block_is_waited_for() -> None:
         assert process.stderr is not None
         seconds = float(process.stderr.read())
     assert (received, seconds < 0.7) == (1 << 20, True)
+
+
+def test_quiet_runs_show_results_and_warnings_only(lab: Callable[..., Result]) -> None:
+    result = lab("run", "lab", "--dataset", "toy", "--format", "csv")
+    quiet = lab("run", "lab", "--dataset", "toy", "--format", "csv", "--quiet")
+    assert result.exit_code == quiet.exit_code == 0
+    assert "found in the store" not in quiet.stderr and quiet.stderr == ""
+    assert next(csv.DictReader(io.StringIO(quiet.stdout)))["method"] == "lab"
+    failed = lab("run", "lame", "--dataset", "toy", "--variant", "fails", "--quiet")
+    assert failed.exit_code == 1 and "Error" in failed.stderr

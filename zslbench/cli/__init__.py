@@ -20,16 +20,10 @@ _COMMANDS = {
     "ablate": ("run:ablate", "Run a method's variants and show what each part contributes."),
     "bench": ("bench:bench", "Run the missing cells of a suite and show its table."),
     "suites": ("bench:suites", "List suites, or the lines of one."),
-    "jobs": ("jobs:jobs", "Show or cancel what executors run."),
-    "runs": ("runs:runs", "List, remove, export and import runs."),
     "show": ("results:show", "Show a run: metrics, settings, data, environment."),
     "table": ("results:table", "Compare methods on data sets from the runs in the store."),
     "compare": ("results:compare", "Compare two runs: settings, metrics, classes."),
     "published": ("results:published", "List published results with sources and disputed values."),
-    "methods": ("listing:methods", "List methods, or show one with its settings."),
-    "datasets": ("listing:datasets", "List data sets: registered ones and folders under the data root."),
-    "trackers": ("listing:trackers", "List trackers for --track."),
-    "plugins": ("listing:plugins", "List plugins and the reasons why any are broken."),
     "work": ("work:work", ""),  # executors start it; not listed
 }
 

@@ -1,5 +1,10 @@
-from .completion import complete_datasets as complete_datasets
-from .main import LazyGroup as LazyGroup, cli as cli, sets_environment as sets_environment
+from .completion import complete_datasets as complete_datasets, complete_methods as complete_methods
+from .main import (
+    LazyGroup as LazyGroup,
+    cli as cli,
+    refuse_options as refuse_options,
+    sets_environment as sets_environment,
+)
 from .options import (
     COUNT as COUNT,
     SEED as SEED,
@@ -7,11 +12,13 @@ from .options import (
     SELECTIONS as SELECTIONS,
     STORED_SELECTIONS as STORED_SELECTIONS,
     data_root_option as data_root_option,
+    filter_options as filter_options,
     fitting_options as fitting_options,
     format_option as format_option,
     machine_options as machine_options,
     metrics_option as metrics_option,
     note as note,
+    note_empty as note_empty,
     options_of as options_of,
     remark as remark,
     running_options as running_options,

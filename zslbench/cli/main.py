@@ -173,6 +173,14 @@ def _accept_everywhere(command: click.Command) -> None:
             _accept_everywhere(one)
 
 
+def refuse_options(context: click.Context) -> None:
+    """Refuse options before a subcommand's name: they would have no effect."""
+    source = click.core.ParameterSource.COMMANDLINE
+    for one in context.command.params:
+        if one not in EVERYWHERE and context.get_parameter_source(one.name or "") is source:
+            raise click.UsageError(f"write {one.opts[0]} after '{context.invoked_subcommand}'")
+
+
 @contextlib.contextmanager
 def _visible_messages() -> Iterator[None]:
     """Escape control characters in click's messages, which repeat what users typed."""

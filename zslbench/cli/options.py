@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any, TypeVar
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from zslbench.cli.completion import complete_datasets, complete_methods
+from zslbench.data.locations import dataset_key
 from zslbench.evaluation.selection import EXTERNAL
 from zslbench.experiment.options import (
     COUNT as COUNT,
@@ -21,6 +23,9 @@ from zslbench.experiment.options import (
 )
 from zslbench.output import echo, quiet, visible
 from zslbench.report.tables.render import FORMATS, csv_safe
+
+if TYPE_CHECKING:
+    from zslbench.store.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -163,6 +168,45 @@ running_options = options_of(RunOptions)
 """For commands that compute runs."""
 
 
+def filter_options(command: F) -> F:
+    """``--filter``, ``--method``, ``--dataset`` and ``--select``, passed together as ``filters``."""
+
+    @wraps(command)
+    def filtered(
+        *context: click.Context,
+        texts: tuple[str, ...],
+        method: str | None,
+        dataset: str | None,
+        selection: str | None,
+        **options: Any,
+    ) -> Any:
+        from zslbench.report.filters import Condition, Filters
+
+        named = {"method": method, "dataset": dataset and dataset_key(dataset), "selection": selection}
+        equal = [Condition(key, "=", one) for key, one in named.items() if one is not None]
+        return command(*context, filters=Filters([*map(Condition.parse, texts), *equal]), **options)
+
+    for option in (  # the last one is listed first
+        click.option("--select", "selection", type=STORED_SELECTIONS, help="Only this selection."),
+        click.option(
+            "--dataset",
+            shell_complete=complete_datasets,
+            help="Only this data set; 'NAME/*', in quotes, means all splits in folder NAME.",
+        ),
+        click.option("--method", shell_complete=complete_methods, help="Only this method."),
+        click.option(
+            "--filter",
+            "texts",
+            multiple=True,
+            metavar="CONDITION",
+            help="Only runs that match, e.g. variant=none, 'H>50' or 'date>=2026-11-01'; repeatable. "
+            "CONDITION is KEY=VALUE, or has !=, <, <=, >, >= or ~ (contains) in place of =.",
+        ),
+    ):
+        filtered = option(filtered)
+    return cast(F, filtered)
+
+
 def note(text: str) -> None:
     """Write a note to standard error."""
     echo(f"note: {text}", err=True)
@@ -183,3 +227,11 @@ def emit_notes(texts: Iterable[str], fmt: str) -> None:
             echo("", markdown_escaped(text))
         else:
             note(text)
+
+
+def note_empty(store: Store) -> None:
+    """Say that no run matches, and how to list or compute runs."""
+    if store.records() or store.unfinished():
+        note("the store has no matching run; zslbench runs lists all that it has")
+    else:
+        note("the store has no runs; to compute one: zslbench run METHOD --dataset NAME")

@@ -11,12 +11,13 @@ import click
 from zslbench.cli.options import (
     data_root_option,
     emit_notes,
+    filter_options,
     format_option,
     metrics_option,
     note,
+    note_empty,
     store_option,
 )
-from zslbench.cli.runs import filter_options, note_empty
 from zslbench.errors import PluginError, UnknownName, ZslbenchError, did_you_mean
 from zslbench.output import echo
 from zslbench.report.tables.render import emit

@@ -31,12 +31,19 @@ from .published import (
     PublishedRow as PublishedRow,
     published_ablation as published_ablation,
 )
-from .recipe import Part as Part, Recipe as Recipe, label_text as label_text, resolve as resolve
+from .recipe import (
+    Part as Part,
+    Recipe as Recipe,
+    label_text as label_text,
+    paced_of as paced_of,
+    resolve as resolve,
+)
 from .suites.cells import Entry as Entry, SuiteOutcome as SuiteOutcome, suite_outcome as suite_outcome
 from .suites.definition import Suite as Suite, find_suite as find_suite, suite_names as suite_names
 from .suites.executor import (
     RunExecutor as RunExecutor,
     Watch as Watch,
+    executor_class as executor_class,
     requested_executor as requested_executor,
 )
 from .suites.group_state import GroupReport as GroupReport, GroupState as GroupState

@@ -72,11 +72,17 @@ from .settings import (
     Offset as Offset,
     SettingsGroup as SettingsGroup,
     build as build,
+    default_of as default_of,
     fields_of as fields_of,
     schedule_of as schedule_of,
 )
 from .streams import Streams as Streams
-from .targets import load_class as load_class, settings_model as settings_model
+from .targets import (
+    install_advice as install_advice,
+    load_class as load_class,
+    missing_modules as missing_modules,
+    settings_model as settings_model,
+)
 from .views import (
     Attention as Attention,
     ClassSpace as ClassSpace,

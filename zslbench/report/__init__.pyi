@@ -2,6 +2,7 @@ from .bootstrap import difference_over_classes as difference_over_classes, over_
 from .comparison import comparison_frame as comparison_frame, comparison_table as comparison_table
 from .console import Console as Console, TextColumn as TextColumn
 from .figures import parse_choices as parse_choices
+from .filters import Filters as Filters
 from .one_run import (
     explain_run as explain_run,
     explain_settings as explain_settings,
@@ -29,6 +30,7 @@ from .results import (
     SELECTIONS as SELECTIONS,
     candidates_label as candidates_label,
     dataset_label as dataset_label,
+    differences_text as differences_text,
     distinct_runs as distinct_runs,
     is_simulated as is_simulated,
     knowledge_of_test as knowledge_of_test,
@@ -36,12 +38,14 @@ from .results import (
     method_label as method_label,
     method_name as method_name,
     percent as percent,
+    runs_apart as runs_apart,
     runs_frame as runs_frame,
     seeds_table as seeds_table,
     selection_label as selection_label,
     selection_mark as selection_mark,
     trust_mark as trust_mark,
     trust_notes as trust_notes,
+    usual_facts as usual_facts,
     without_seed as without_seed,
 )
 from .statistics import (

@@ -1,6 +1,6 @@
-from .archive import Imported as Imported, export_runs as export_runs, import_runs as import_runs
 from .files import (
     checked_json as checked_json,
+    explained as explained,
     make_folder as make_folder,
     parse_checked_json as parse_checked_json,
     read_records as read_records,
@@ -21,6 +21,12 @@ from .parsing import (
     parse_toml as parse_toml,
     small_text as small_text,
 )
-from .record import RunContent as RunContent, RunInfo as RunInfo, RunRecord as RunRecord
+from .record import (
+    FIGURES_ONLY as FIGURES_ONLY,
+    RUN_FILE as RUN_FILE,
+    RunContent as RunContent,
+    RunInfo as RunInfo,
+    RunRecord as RunRecord,
+)
 from .stages import StageStore as StageStore
 from .store import RunInUse as RunInUse, Store as Store

@@ -194,7 +194,7 @@ def test_a_later_submission_of_the_same_command_takes_over(
 ) -> None:
     first, second = submitted(1), submitted(1)
     order = [second, first]
-    monkeypatch.setattr("zslbench.cli.jobs._submissions", lambda store: order)
+    monkeypatch.setattr("zslbench_jobs.cli._submissions", lambda store: order)
     shown = {words: json.loads(command(*words, "--format", "json").stdout) for words in ((), ("--all",))}
     names = {words: [row["submission"] for row in rows] for words, rows in shown.items()}
     assert names == {(): [second.name], ("--all",): [second.name, first.name]}

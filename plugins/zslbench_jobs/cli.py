@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli.options import format_option, note, store_option
-from zslbench.cli.runs import refuse_options
+from zslbench.cli import format_option, note, refuse_options, store_option
 from zslbench.errors import UnknownName, did_you_mean
 from zslbench.output import echo
-from zslbench.report.tables.render import emit
 
 if TYPE_CHECKING:
     from zslbench.experiment import GroupState, PlannedCell, PlannedGroup, RunExecutor, Submission
@@ -33,6 +31,8 @@ def jobs(context: click.Context, everything: bool, store: Path | None, fmt: str)
 
     By default those that have not finished, of the latest submission of each command.
     """
+    from zslbench.report import emit
+
     if context.invoked_subcommand is not None:
         refuse_options(context)
         return
@@ -69,7 +69,7 @@ def cancel(names: tuple[str, ...], store: Path | None) -> None:
 
 def _submissions(store: Path | None) -> list[Submission]:
     from zslbench.experiment import submissions
-    from zslbench.store.store import Store
+    from zslbench.store import Store
 
     return submissions(Store.default(store))
 
@@ -83,8 +83,8 @@ def _current(found: Iterable[Submission]) -> list[Submission]:
 
 
 def _executor(submission: Submission) -> type[RunExecutor]:
-    from zslbench.experiment.suites.executor import executor_class
-    from zslbench.plugin.discovery import registry
+    from zslbench.experiment import executor_class
+    from zslbench.plugin import registry
 
     return executor_class(submission.executor, registry())
 

@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from zslbench import Component, Method, Range, Reading, Variant, hookimpl
-from zslbench.cli import listing
 from zslbench.cli.main import cli
 from zslbench.testing.fakes import FakeEntryPoint, registry_with
+from zslbench_listings import cli as listings
 
 SETTINGS = """
 from typing import Literal
@@ -104,7 +104,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
         return CliRunner().invoke(cli, [one.replace("DATA", str(tmp_path / "data")) for one in arguments])
 
     # The listings alone read it: the command line itself needs the installed commands.
-    monkeypatch.setattr(listing, "registry", lambda: found)
+    monkeypatch.setattr(listings, "registry", lambda: found)
     return call
 
 
@@ -311,4 +311,4 @@ def test_unknown_method(run: Any) -> None:
     ],
 )
 def test_types_in_words(annotation: Any, text: str) -> None:
-    assert listing.type_text(annotation) == text
+    assert listings.type_text(annotation) == text

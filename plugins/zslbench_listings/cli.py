@@ -9,16 +9,23 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 
-from zslbench.cli.completion import complete_methods
-from zslbench.cli.options import data_root_option, format_option, note
+from zslbench import Method, Reading, Variant, data
+from zslbench.cli import complete_methods, data_root_option, format_option, note
 from zslbench.errors import PluginError
 from zslbench.output import echo, write
-from zslbench.plugin.declarations import Kind, Method, Reading, Variant
-from zslbench.plugin.discovery import registry
-from zslbench.plugin.lookup import PluginInfo, Registered, Registry
-from zslbench.plugin.presets import preset_names, read_preset
-from zslbench.plugin.targets import install_advice, missing_modules, settings_model
-from zslbench.report.tables.render import emit, json_text
+from zslbench.plugin import (
+    Kind,
+    PluginInfo,
+    Registered,
+    Registry,
+    install_advice,
+    missing_modules,
+    preset_names,
+    read_preset,
+    registry,
+    settings_model,
+)
+from zslbench.report import emit, json_text
 
 Row = dict[str, Any]
 
@@ -45,15 +52,11 @@ def methods(name: str | None, fmt: str) -> None:
 @format_option
 def datasets(data_root: Path | None, fmt: str) -> None:
     """List data sets: those that plugins register, and folders in xlsa17 format under the data root."""
-    from zslbench.data import locations
-    from zslbench.data.locations import folder_key
-    from zslbench.data.named import folder_components
-
     known = registry()
     _note_broken(known)
-    root = locations.data_root(data_root)
-    folders = locations.dataset_folders(root)
-    for text in locations.misnamed_folders(root):
+    root = data.data_root(data_root)
+    folders = data.dataset_folders(root)
+    for text in data.misnamed_folders(root):
         note(text)
     registered = {one.name: one for one in known.components("dataset")}
     rows = [
@@ -62,12 +65,12 @@ def datasets(data_root: Path | None, fmt: str) -> None:
             "summary": one.declaration.summary,
             # None does not mean absent: a data set may be stored elsewhere or need no folder.
             "folder": str(folders[key])
-            if (key := folder_key(one.declaration.folder or "")) in folders
+            if (key := data.folder_key(one.declaration.folder or "")) in folders
             else None,
             "paper": one.declaration.paper or None,
             **_origin(one.plugin),
         }
-        for name, one in sorted((folder_components(known, data_root) | registered).items())
+        for name, one in sorted((data.folder_components(known, data_root) | registered).items())
     ]
     shown = ("dataset", "summary", "folder", "paper", "from")
     _emit(rows, shown, fmt, f"data sets (data root {root})")
@@ -226,8 +229,9 @@ def show_method(known: Registry, one: Registered[Method], facts: Row, fmt: str) 
 
 def _settings(known: Registry, method: Method) -> list[Row]:
     """Each setting of each registered component, with this method's default."""
-    from zslbench.experiment.recipe import paced_of
-    from zslbench.plugin.settings import ComponentSettings, default_of, fields_of, schedule_of
+    from zslbench import ComponentSettings
+    from zslbench.experiment import paced_of
+    from zslbench.plugin import default_of, fields_of, schedule_of
 
     models: dict[Kind, type[ComponentSettings]] = {}
     missing = dict(known.missing(method))

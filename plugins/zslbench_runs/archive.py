@@ -24,10 +24,7 @@ from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from zslbench.errors import DataError, ZslbenchError
-from zslbench.store.files import explained, sync_folder
-from zslbench.store.identity import run_id
-from zslbench.store.record import FIGURES_ONLY, RUN_FILE, RunRecord
-from zslbench.store.store import Store
+from zslbench.store import FIGURES_ONLY, RUN_FILE, RunRecord, Store, explained, run_id, sync_folder
 
 _MEMBER = re.compile(
     r"runs/([A-Za-z0-9_-]{1,64})/(run\.json|figures-only|[A-Za-z0-9_-]{1,100}\.(?:parquet|safetensors))"

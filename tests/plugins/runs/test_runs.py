@@ -144,13 +144,3 @@ def test_quiet_leaves_out_remarks(store: Store, call: Call, tmp_path: Path) -> N
     assert call("export", str(tmp_path / "a.zip")).stderr
     assert not call("export", str(tmp_path / "b.zip"), "--quiet").stderr
     assert not CliRunner().invoke(cli, ["-q", "runs", "rm", "--method", "eszsl", "--yes"]).stderr
-
-
-def test_quiet_runs_show_results_and_warnings_only(lab: Call) -> None:
-    result = lab("run", "lab", "--dataset", "toy", "--format", "csv")
-    quiet = lab("run", "lab", "--dataset", "toy", "--format", "csv", "--quiet")
-    assert result.exit_code == quiet.exit_code == 0
-    assert "found in the store" not in quiet.stderr and quiet.stderr == ""
-    assert next(csv.DictReader(io.StringIO(quiet.stdout)))["method"] == "lab"
-    failed = lab("run", "lame", "--dataset", "toy", "--variant", "fails", "--quiet")
-    assert failed.exit_code == 1 and "Error" in failed.stderr

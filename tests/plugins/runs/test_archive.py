@@ -12,17 +12,23 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
-from records import IDENTITY
+from records import IDENTITY, run_content
 
 from zslbench.errors import DataError, ZslbenchError
-from zslbench.store import RunRecord, Store, archive, checked_json, export_runs, import_runs, run_id
-from zslbench.store.record import RunContent, RunInfo
+from zslbench.store import RunContent, RunInfo, RunRecord, Store, checked_json, run_id
+from zslbench_runs import archive
+from zslbench_runs.archive import export_runs, import_runs
 
 Make = Callable[..., RunContent]
 
 
 @pytest.fixture
-def make(make_run: Make, store: Store) -> Make:
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def make(store: Store) -> Make:
     """Runs whose ids are those of their identities."""
 
     def build(seed: int = 0, **changes: Any) -> RunContent:
@@ -34,7 +40,7 @@ def make(make_run: Make, store: Store) -> Make:
             "selection": {"mode": "val"},
             "seed": seed,
         }
-        content = make_run(**changes)
+        content = run_content(store, **changes)
         named = {**vars(content.info), "id": run_id(identity), "identity": identity, "seed": seed}
         return RunContent(**{**vars(content), "info": RunInfo(**named)})
 

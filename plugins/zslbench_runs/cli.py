@@ -2,104 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli.completion import complete_datasets, complete_methods
-from zslbench.cli.main import EVERYWHERE
-from zslbench.cli.options import STORED_SELECTIONS, format_option, note, remark, store_option
-from zslbench.data.locations import dataset_key
+from zslbench.cli import (
+    filter_options,
+    format_option,
+    note,
+    note_empty,
+    refuse_options,
+    remark,
+    store_option,
+)
 from zslbench.errors import ZslbenchError
 from zslbench.output import echo
-from zslbench.report.tables.render import emit
 
 if TYPE_CHECKING:
-    from zslbench.report.filters import Filters
-    from zslbench.store.record import RunRecord
-    from zslbench.store.store import Store
+    from zslbench.report import Filters
+    from zslbench.store import RunRecord, Store
 
 Row = dict[str, Any]
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _LISTED = 20
 """How many runs ``rm`` lists before it asks."""
-
-
-def filter_options(command: Any) -> Any:
-    """Add ``--filter``, ``--method``, ``--dataset`` and ``--select``, passed together as ``filters``."""
-
-    def gather(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:
-        def callback(ctx: click.Context, _: click.Parameter, value: Any) -> None:
-            from zslbench.report.filters import Condition, Filters
-
-            texts = value if isinstance(value, tuple) else [] if value is None else [value]
-            one = Condition.parse if key == "filter" else lambda text: Condition(key, "=", text)
-            earlier = ctx.params.get("filters") or Filters()
-            ctx.params["filters"] = Filters([*earlier.conditions, *map(one, texts)])
-
-        return callback
-
-    def named(key: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
-        def callback(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
-            gather(key)(ctx, parameter, value and (dataset_key(value) if key == "dataset" else value))
-
-        return callback
-
-    options = (
-        click.option(
-            "--filter",
-            "texts",
-            multiple=True,
-            metavar="CONDITION",
-            expose_value=False,
-            callback=gather("filter"),
-            help="Only runs that match, e.g. variant=none, 'H>50' or 'date>=2026-11-01'; repeatable. "
-            "CONDITION is KEY=VALUE, or has !=, <, <=, >, >= or ~ (contains) in place of =.",
-        ),
-        click.option(
-            "--method",
-            expose_value=False,
-            callback=named("method"),
-            shell_complete=complete_methods,
-            help="Only this method.",
-        ),
-        click.option(
-            "--dataset",
-            expose_value=False,
-            callback=named("dataset"),
-            shell_complete=complete_datasets,
-            help="Only this data set; 'NAME/*', in quotes, means all splits in folder NAME.",
-        ),
-        click.option(
-            "--select",
-            type=STORED_SELECTIONS,
-            expose_value=False,
-            callback=named("selection"),
-            help="Only this selection.",
-        ),
-    )
-    for option in reversed(options):  # --help lists them in this order
-        command = option(command)
-    return command
-
-
-def note_empty(store: Store) -> None:
-    """Say that no run matches, and how to list or compute runs."""
-    if store.records() or store.unfinished():
-        note("the store has no matching run; zslbench runs lists all that it has")
-    else:
-        note("the store has no runs; to compute one: zslbench run METHOD --dataset NAME")
-
-
-def refuse_options(context: click.Context) -> None:
-    """Refuse options before a subcommand's name: they would have no effect."""
-    source = click.core.ParameterSource.COMMANDLINE
-    for one in context.command.params:
-        if one not in EVERYWHERE and context.get_parameter_source(one.name or "") is source:
-            raise click.UsageError(f"write {one.opts[0]} after '{context.invoked_subcommand}'")
 
 
 @click.group(invoke_without_command=True)
@@ -110,8 +39,9 @@ def refuse_options(context: click.Context) -> None:
 @click.pass_context
 def runs(context: click.Context, ids: bool, store: Path | None, fmt: str, filters: Filters) -> None:
     """List finished and unfinished runs, or remove, export and import them."""
-    from zslbench.evaluation.candidates import TEST
-    from zslbench.store.store import Store
+    from zslbench.evaluation import TEST
+    from zslbench.report import emit
+    from zslbench.store import Store
 
     if context.invoked_subcommand is not None:
         refuse_options(context)
@@ -133,9 +63,8 @@ def runs(context: click.Context, ids: bool, store: Path | None, fmt: str, filter
 
 def _rows(store: Store, filters: Filters) -> list[Row]:
     """A row for each run that matches, finished ones first."""
-    from zslbench.evaluation.candidates import TEST
-    from zslbench.evaluation.metrics import headline_metrics
-    from zslbench.report.results import candidates_label, method_label
+    from zslbench.evaluation import TEST, headline_metrics
+    from zslbench.report import candidates_label, method_label
 
     def row(
         run: str, about: Sequence[Any], differs: str, figures: Sequence[Any], state: str, when: Any
@@ -168,7 +97,7 @@ def _rows(store: Store, filters: Filters) -> list[Row]:
 
 def _differing_settings(records: Sequence[RunRecord]) -> dict[str, str]:
     """By id, what sets a run apart from those that would look the same in a list, without what most share."""
-    from zslbench.report.results import (
+    from zslbench.report import (
         candidates_label,
         differences_text,
         method_label,
@@ -200,7 +129,8 @@ def rm(names: tuple[str, ...], yes: bool, store: Path | None, filters: Filters) 
 
     Lists them and asks first. Runs that are being computed are not removed.
     """
-    from zslbench.store.store import RunInUse, Store
+    from zslbench.report import emit
+    from zslbench.store import RunInUse, Store
 
     where = Store.default(store)
     if bool(names) == bool(filters):
@@ -270,8 +200,8 @@ def export(
     archive: Path, names: tuple[str, ...], store: Path | None, filters: Filters, figures: bool
 ) -> None:
     """Write finished runs to ARCHIVE, a new ZIP file: each RUN, the runs that match, or all."""
-    from zslbench.store.archive import export_runs
-    from zslbench.store.store import Store
+    from zslbench.store import Store
+    from zslbench_runs.archive import export_runs
 
     where = Store.default(store)
     if names and filters:
@@ -296,8 +226,9 @@ def import_(archive: Path, store: Path | None, fmt: str) -> None:
     Every file is checked before the first run is added. Runs that the store already has are not changed; if
     the archive has different results for some of them, they are listed and the exit code is 1.
     """
-    from zslbench.store.archive import import_runs
-    from zslbench.store.store import Store
+    from zslbench.report import emit
+    from zslbench.store import Store
+    from zslbench_runs.archive import import_runs
 
     done = import_runs(archive, Store.default(store))
     outcomes = [("added", one) for one in done.added] + [("here already", one) for one in done.equal]
@@ -308,7 +239,7 @@ def import_(archive: Path, store: Path | None, fmt: str) -> None:
 
 
 def _imported(state: str, record: RunRecord) -> Row:
-    from zslbench.report.results import method_label
+    from zslbench.report import method_label
 
     info = record.info
     about = {"dataset": info.dataset, "seed": info.seed, "selection": info.selection}
@@ -317,7 +248,7 @@ def _imported(state: str, record: RunRecord) -> Row:
 
 def _differences(differing: Sequence[tuple[RunRecord, Any]]) -> str:
     """The runs with different results in the archive, and their figures."""
-    from zslbench.evaluation.metrics import METRICS
+    from zslbench.evaluation import METRICS
 
     texts = []
     for record, theirs in differing:

@@ -1,0 +1,16 @@
+"""``zslbench runs``: lists and removes runs of the store, and carries them to another store in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zslbench import Command, hookimpl
+
+
+@hookimpl
+def zslbench_commands() -> Iterator[Command]:
+    yield Command(
+        name="runs",
+        target="zslbench_runs.cli:runs",
+        summary="List, remove, export and import runs.",
+    )
