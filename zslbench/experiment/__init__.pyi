@@ -38,7 +38,12 @@ from .recipe import (
     paced_of as paced_of,
     resolve as resolve,
 )
-from .suites.cells import Entry as Entry, SuiteOutcome as SuiteOutcome, suite_outcome as suite_outcome
+from .suites.cells import (
+    Entry as Entry,
+    SuiteOutcome as SuiteOutcome,
+    recorded_outcome as recorded_outcome,
+    suite_outcome as suite_outcome,
+)
 from .suites.definition import Suite as Suite, find_suite as find_suite, suite_names as suite_names
 from .suites.executor import (
     RunExecutor as RunExecutor,

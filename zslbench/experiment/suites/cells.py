@@ -12,17 +12,18 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from zslbench.data.split_sets import columns_of
+from zslbench.evaluation.candidates import TEST
 from zslbench.experiment.job import versions
 from zslbench.experiment.suites.definition import Suite
-from zslbench.experiment.suites.lines import Cell, Line, Place, ResolvedSuite, resolve_suite
+from zslbench.experiment.suites.lines import Cell, Line, Place, ResolvedSuite, cost_key, resolve_suite
 from zslbench.plugin.lookup import Registry
 from zslbench.store.files import checked_json, explained, parse_checked_json, write_atomically
 from zslbench.store.record import RunRecord
@@ -171,13 +172,76 @@ def suite_outcome(
 
 def stored_outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str] = ()) -> SuiteOutcome:
     """What a store has of a resolved suite."""
-    suite, ledger = resolved.suite, Ledger(store)
+    ledger = Ledger(store)
+
+    def find(cell: Cell) -> RunRecord | CellRecord | None:
+        known = ledger.find(cell.id)
+        return store.find(known.run) if known is not None and known.run is not None else known
+
+    found = _outcome(resolved, find, remarks)
+    return replace(found, remarks=(*found.remarks, *_of_other_versions(resolved, found.entries)))
+
+
+def recorded_outcome(
+    suite: Suite, records: Iterable[RunRecord], registry: Registry, *, data_root: str | Path | None = None
+) -> SuiteOutcome:
+    """What these runs are of a suite, whatever versions of the code computed them; no data are read.
+
+    A run has the place of a cell with the same method, settings, selection, seed and names of inputs. Of
+    several the newest counts, and the runs of an entry have the newest one's arrays. Features and regions
+    that the suite leaves to the data set may be any.
+
+    Args:
+        data_root: has the folders of data sets that no plugin registers; their names suffice.
+
+    Raises:
+        SettingsError: the suite asks for something that its methods do not have.
+    """
+    resolved = resolve_suite(suite, registry, data_root)
+    computed: dict[str, list[RunRecord]] = {}
+    for record in sorted(records, key=lambda one: (one.finished, one.info.id), reverse=True):
+        computed.setdefault(cost_key(record.info.identity), []).append(record)
+    by_place: dict[Place, list[RunRecord]] = {}
+    for cell in resolved.cells:
+        if cell.resolved is not None and cell.place not in by_place:
+            found = [one for one in computed.get(cell.cost_key, ()) if _reads(one, cell)]
+            by_place[cell.place] = [one for one in found if _same_arrays(one, found[0])]
+
+    def find(cell: Cell) -> RunRecord | None:
+        return next((one for one in by_place[cell.place] if one.info.seed == cell.seed), None)
+
+    return _outcome(resolved, find)
+
+
+def _reads(record: RunRecord, cell: Cell) -> bool:
+    """Whether a run read what the cell names, in its precision."""
+    files, data = cell.files, record.data
+    regions = data.get("regions")
+    return (
+        record.info.identity["execution"]["precision"] == cell.precision
+        and data.get("candidates", TEST) == (files.candidates or TEST)
+        and data["semantics"] == (files.semantics or "att")
+        and files.features in (None, data["features"])
+        and (not regions or files.regions in (None, regions["name"]))
+    )
+
+
+def _same_arrays(one: RunRecord, other: RunRecord) -> bool:
+    """Whether the arrays that both name have the same digests."""
+    a, b = (record.info.identity["data"]["arrays"] for record in (one, other))
+    return all(a[name] == b[name] for name in a.keys() & b.keys())
+
+
+def _outcome(
+    resolved: ResolvedSuite,
+    find: Callable[[Cell], RunRecord | CellRecord | None],
+    remarks: Iterable[str] = (),
+) -> SuiteOutcome:
+    suite = resolved.suite
     labels = [line.label for line in resolved.lines]
     by_place: dict[Place, list[Cell]] = {place: [] for place in product(labels, suite.datasets, suite.select)}
     for cell in resolved.cells:
         by_place[cell.place].append(cell)
-    entries = {place: _entry(seeds, store, ledger) for place, seeds in by_place.items()}
-    remarks = (*resolved.remarks, *remarks, *_of_other_versions(by_place, entries))
     return SuiteOutcome(
         name=suite.name,
         title=suite.title,
@@ -185,20 +249,19 @@ def stored_outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str]
         datasets=suite.datasets,
         selections=suite.select,
         seeds=suite.seeds,
-        entries=entries,
+        entries={place: _entry(seeds, find) for place, seeds in by_place.items()},
         published_source=suite.published_source,
-        remarks=remarks,
+        remarks=(*resolved.remarks, *remarks),
         split_sets=suite.split_sets,
     )
 
 
-def _of_other_versions(
-    by_place: Mapping[Place, Sequence[Cell]], entries: Mapping[Place, Entry]
-) -> Iterator[str]:
+def _of_other_versions(resolved: ResolvedSuite, entries: Mapping[Place, Entry]) -> Iterator[str]:
     """A remark on runs that another version of the code computed, if there are any."""
+    cells = {cell.place: cell for cell in resolved.cells if entries[cell.place].records}
     runs = [
-        (record, versions(cells[0].recipe))
-        for place, cells in by_place.items()
+        (record, versions(cell.recipe))
+        for place, cell in cells.items()
         for record in entries[place].records.values()
     ]
     others = [record for record, here in runs if record.info.identity["versions"] != here]
@@ -234,7 +297,7 @@ def _listed(names: Sequence[str], most: int = 6) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def _entry(seeds: Sequence[Cell], store: Store, ledger: Ledger) -> Entry:
+def _entry(seeds: Sequence[Cell], find: Callable[[Cell], RunRecord | CellRecord | None]) -> Entry:
     if not seeds:
         return Entry("not applicable", reason="the suite does not run this line here")
     if seeds[0].resolved is None:
@@ -244,15 +307,13 @@ def _entry(seeds: Sequence[Cell], store: Store, ledger: Ledger) -> Entry:
     failures: dict[int, str] = {}
     absent = ""
     for cell in seeds:
-        known = ledger.find(cell.id)
-        if known is None:
-            continue
-        if known.state == "failed":
-            failures[cell.seed] = known.message
-        elif known.state == "no data":
-            absent = known.message
-        elif known.run is not None and (record := store.find(known.run)) is not None:
-            records[cell.seed] = record
+        found = find(cell)
+        if isinstance(found, RunRecord):
+            records[cell.seed] = found
+        elif found is not None and found.state == "failed":
+            failures[cell.seed] = found.message
+        elif found is not None:
+            absent = found.message
     missing = [str(cell.seed) for cell in seeds if cell.seed not in records]
     if not missing:
         return Entry("done", records)
