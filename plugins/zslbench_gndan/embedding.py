@@ -28,7 +28,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from zslbench.plugin import Attention, Batch, Losses, Networks, Noise, NoiseSpec, Streams, Uniform
-from zslbench.training import initial_linear, initial_xavier, leaky_relu, linear, unit
+from zslbench.training import initial_linear, initial_xavier, leaky_relu, unit
 from zslbench_aren.parts import dropout, initial_masks, part_features, part_masks
 from zslbench_common.attribute_attention import attend, initial_attention
 from zslbench_dazle.embedding import AttentionEmbedding
@@ -61,12 +61,17 @@ class GNDAN(AttentionEmbedding):
         return parts.flatten(1) @ nets["regions"]["weight"].T
 
     def graph_scores(self, nets: Networks, r: Float[Tensor, "b regions dv"]) -> Float[Tensor, "b attributes"]:
-        """RGAT's e'."""
-        layers = [self.maps(nets, r).mT @ unit(r)]
-        for number in range(self.settings.graph_layers):
-            layers.append(torch.relu(graph_attention(nets["graph"], f"layer{number}", layers[-1])))
-        h = torch.relu(linear(nets["graph"], "merge", torch.cat(layers, dim=2)))
-        return (h * (self.vectors(nets) @ nets["projection"]["w_1"])).sum(dim=2)
+        """RGAT's e'. W x_0 is computed as α (W f), since there are fewer regions than attributes."""
+        graph, alpha, f = nets["graph"], self.maps(nets, r).mT, unit(r)
+        x = alpha @ f
+        of_attributes, *of_layers = graph["merge.weight"].split(
+            [r.shape[2]] + [self.settings.graph_width] * self.settings.graph_layers, dim=1
+        )
+        merged = alpha @ (f @ of_attributes.T) + graph["merge.bias"]
+        for number, weight in enumerate(of_layers):
+            x = torch.relu(graph_attention(graph, f"layer{number}", x))
+            merged = merged + x @ weight.T
+        return (torch.relu(merged) * (self.vectors(nets) @ nets["projection"]["w_1"])).sum(dim=2)
 
     def maps(self, nets: Networks, r: Float[Tensor, "b regions dv"]) -> Float[Tensor, "b regions attributes"]:
         """Attention of each attribute over the regions."""
