@@ -16,6 +16,7 @@ from zslbench.experiment import FittedRun, Notify, applied, choose_mode, load_ru
 from zslbench.store import RunRecord, Store
 from zslbench_predict.classes import read_classes
 from zslbench_predict.files import FeatureRows
+from zslbench_predict.new_classes import with_classes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +93,7 @@ def predict(
         task: Task = "gzsl" if seen else "czsl"
         scored = run
         if classes is not None:
-            scored = run.with_classes(*read_classes(Path(classes), run, notify), task)
+            scored = with_classes(run, *read_classes(Path(classes), run, notify), task)
         offset = _offset(run, seen) if calibrated else 0.0
         return _table(scored, task, source, top, offset, classes is not None)
 

@@ -8,7 +8,11 @@ from .datasets import (
 from .events import Display as Display, Quiet as Quiet, stop_requests as stop_requests
 from .execution import checkpoint_seconds as checkpoint_seconds
 from .fitted_run import FittedRun as FittedRun, Notify as Notify, load_run as load_run
-from .fitting import embedding_inputs as embedding_inputs, embedding_needs as embedding_needs
+from .fitting import (
+    Fitter as Fitter,
+    embedding_inputs as embedding_inputs,
+    embedding_needs as embedding_needs,
+)
 from .job import (
     ExecutionMode as ExecutionMode,
     Job as Job,

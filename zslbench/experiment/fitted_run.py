@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from zslbench.data.validate import few
 from zslbench.errors import DataError, SettingsError, ZslbenchError
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.folds import Fold, final_fold, inputs_of
@@ -27,7 +26,7 @@ from zslbench.plugin.discovery import commands, registry
 from zslbench.plugin.interfaces import Embedding, Generator
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_function
-from zslbench.plugin.views import ClassSpace, Networks
+from zslbench.plugin.views import Networks
 from zslbench.store.record import RunRecord
 from zslbench.training.checkpoint import unflatten
 from zslbench.training.loop import Training
@@ -39,8 +38,6 @@ Notify = Callable[[str], None]
 """Called with each line that the user should read with a result."""
 
 _CHUNK = 256
-_PROBES = 4
-"""Training images by which a classifier's columns are compared with its classes."""
 
 
 @dataclass(frozen=True)
@@ -120,122 +117,6 @@ class FittedRun:
         """
         found: pd.DataFrame = load_function(commands()["predict"], "function")(self, **options)
         return found
-
-    def with_classes(
-        self,
-        names: Sequence[str],
-        semantics: Float[np.ndarray, "k attributes"],
-        task: Task = "czsl",
-    ) -> FittedRun:
-        """The run with other unseen classes, which are known by their semantics only.
-
-        Synthesis and the task's classifier are fitted again with the run's own random streams: its own unseen
-        classes give its own scores. Embedding and generator stay, and so does a classifier that scores from
-        semantics. A new class with the name of an unseen one takes its place.
-
-        Args:
-            semantics: on the scale of the data set's.
-            task: ``czsl`` for the new classes only, ``gzsl`` for the seen ones as well.
-
-        Raises:
-            SettingsError: names are repeated or those of seen classes; or the semantics have another length.
-            ZslbenchError: the run is transductive, or its classifier cannot score other classes.
-        """
-        run, space = f"run {self.record.info.id}", self.fold.space
-        if self.record.info.identity.get("transductive") and self.fitter.classifier.needs_examples:
-            raise ZslbenchError(
-                f"{run} is transductive: its classifier is fitted with knowledge of the test images and "
-                "cannot be fitted for new classes"
-            )
-        width = space.semantics.shape[1]
-        if semantics.shape != (len(names), width):
-            raise SettingsError(
-                f"{run}: semantics of shape {semantics.shape} for {len(names)} classes; each class of "
-                f"'{self.dataset.name}' has {width} values"
-            )
-        fold = _with_unseen(self.fold, names, semantics)
-        changed = self._with_fold(fold, task)
-        if self.fitter.classifier.needs_examples:
-            fitted = changed.fitter.refit(self.networks, task)
-            return replace(changed, networks=changed.networks | {task: fitted})
-        changed._require_columns_of_classes(task)
-        return changed
-
-    def _with_fold(self, fold: Fold, task: Task) -> FittedRun:
-        fitter, kept, tasks = self.fitter, dict(self.networks), self.fitter.tasks
-        if fitter.classifier.needs_examples:
-            kept = {part: nets for part, nets in kept.items() if part not in ("gzsl", "czsl")}
-            tasks = (task,)
-        return replace(self, fitter=Fitter(fitter.recipe, fold, fitter.training, tasks), networks=kept)
-
-    def _require_columns_of_classes(self, task: Task) -> None:
-        """Check that reversing the order of the classes reverses the classifier's columns: one that keeps its
-        classes in its networks would name the wrong ones."""
-        fold = self.fold
-        last = len(fold.space.names) - 1
-        space = replace(
-            fold.space,
-            names=fold.space.names[::-1],
-            semantics=fold.space.semantics.flip(0),
-            seen=last - fold.space.seen,
-            unseen=last - fold.space.unseen,
-        )
-        view = replace(fold.view, labels=last - fold.view.labels)
-        turned = self._with_fold(replace(fold, space=space, view=view), task)
-        rows = self.fitter.inputs
-        inputs = rows[torch.arange(min(_PROBES, len(rows)), device=self.device)]
-        try:
-            here, there = self.scores(inputs, task), turned.scores(inputs, task)
-            order = [turned.classes(task).index(name) for name in self.classes(task)]
-            same = torch.allclose(here, there[:, order], rtol=1e-3, atol=1e-3 * float(here.abs().max()))
-        except (RuntimeError, IndexError, ValueError):  # shapes that do not fit
-            same = False
-        if not same:
-            name = self.fitter.recipe.parts["classifier"].name
-            raise ZslbenchError(
-                f"run {self.record.info.id}: classifier '{name}' keeps the run's classes in its networks and "
-                "cannot score others"
-            )
-
-
-def _with_unseen(fold: Fold, names: Sequence[str], semantics: Float[np.ndarray, "k attributes"]) -> Fold:
-    """The fold with these unseen classes and without test images; classes that remain keep their order."""
-    space, given = fold.space, {name: place for place, name in enumerate(names)}
-    if len(given) != len(names) or not names:
-        raise SettingsError("new classes: there are none, or names are repeated")
-    seen = set(space.seen.tolist())
-    if known := [space.names[one] for one in sorted(seen) if space.names[one] in given]:
-        raise SettingsError(f"new classes: {len(known)} are seen classes of the run ({few(known)})")
-    kept = [one for one, name in enumerate(space.names) if one in seen or name in given]
-    ordered = tuple(space.names[one] for one in kept)
-    ordered += tuple(name for name in names if name not in set(ordered))
-    device, number = space.semantics.device, {one: place for place, one in enumerate(kept)}
-    values = torch.from_numpy(np.asarray(semantics, dtype=np.float32)).to(device)
-    rows = [
-        space.semantics[kept[place]] if ordered[place] not in given else values[given[ordered[place]]]
-        for place in range(len(ordered))
-    ]
-
-    def numbers(ids: list[int]) -> Tensor:
-        return torch.tensor(ids, dtype=torch.int64, device=device)
-
-    places = [number.get(one, -1) for one in range(len(space.names))]
-    nobody = np.zeros(0, dtype=np.int64)
-    none = replace(fold.test_unseen, features=torch.zeros(0, 1, device=device), labels=nobody, rows=nobody)
-    return replace(
-        fold,
-        view=replace(fold.view, labels=numbers(places)[fold.view.labels]),
-        space=ClassSpace(
-            names=ordered,
-            semantics=torch.stack(rows),
-            seen=numbers([number[one] for one in space.seen.tolist()]),
-            unseen=numbers([place for place, name in enumerate(ordered) if name in given]),
-            attribute_names=space.attribute_names,
-            attribute_vectors=space.attribute_vectors,
-        ),
-        test_seen=none,
-        test_unseen=none,
-    )
 
 
 # --- loading -------------------------------------------------------------------------------------

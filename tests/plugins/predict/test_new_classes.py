@@ -16,6 +16,7 @@ from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.experiment import FittedRun, fitting, load_run
 from zslbench.plugin import Networks
 from zslbench_eszsl.eszsl import ESZSL
+from zslbench_predict.new_classes import with_classes
 
 SMALL = {
     "dataset.classes": 8,
@@ -93,7 +94,7 @@ def test_the_runs_own_unseen_classes_as_new_ones_give_its_own_scores(
     one = loaded(method)
     unseen = one.fold.space.unseen.flip(0)
     names = [one.fold.space.names[number] for number in unseen]
-    again = one.with_classes(names, one.fold.space.semantics[unseen].numpy(), task)
+    again = with_classes(one, names, one.fold.space.semantics[unseen].numpy(), task)
     assert again.classes(task) == one.classes(task)
     rows, inputs, _ = of_images(one)
     assert torch.equal(again.scores(inputs, task, rows), one.scores(inputs, task, rows))
@@ -102,7 +103,7 @@ def test_the_runs_own_unseen_classes_as_new_ones_give_its_own_scores(
 def test_eszsl_scores_new_classes_by_its_bilinear_form(loaded: Callable[[str], FittedRun]) -> None:
     one = loaded("eszsl")
     vectors = np.random.default_rng(0).random((4, 10), dtype=np.float32)
-    new = one.with_classes(list("abcd"), vectors, "gzsl")
+    new = with_classes(one, list("abcd"), vectors, "gzsl")
     assert new.classes("czsl") == tuple("abcd") and new.classes()[-4:] == tuple("abcd")
     assert set(new.classes()[:-4]) == {one.fold.space.names[number] for number in one.fold.space.seen}
     rows, inputs, _ = of_images(one)
@@ -114,12 +115,14 @@ def test_eszsl_scores_new_classes_by_its_bilinear_form(loaded: Callable[[str], F
 
 def test_classes_are_what_their_semantics_say_not_their_names(loaded: Callable[[str], FittedRun]) -> None:
     one = loaded("free")
-    new = one.with_classes(["x", "y", "z"], one.fold.space.semantics[one.fold.space.unseen].numpy())
+    new = with_classes(one, ["x", "y", "z"], one.fold.space.semantics[one.fold.space.unseen].numpy())
     assert new.classes("czsl") == ("x", "y", "z")
     rows, inputs, _ = of_images(one, "unseen")
     own = one.scores(inputs, "czsl", rows)
     assert torch.equal(new.scores(inputs, "czsl", rows), own)
-    other = one.with_classes(["x", "y", "z"], one.fold.space.semantics[one.fold.space.unseen].flip(1).numpy())
+    other = with_classes(
+        one, ["x", "y", "z"], one.fold.space.semantics[one.fold.space.unseen].flip(1).numpy()
+    )
     assert not torch.allclose(other.scores(inputs, "czsl", rows), own)
 
 
@@ -128,13 +131,13 @@ def test_new_classes_that_do_not_fit_are_refused(loaded: Callable[[str], FittedR
     vector = one.fold.space.semantics[:1].numpy()
     seen = one.fold.space.names[int(one.fold.space.seen[0])]
     with pytest.raises(SettingsError, match=seen):
-        one.with_classes([seen], vector)
+        with_classes(one, [seen], vector)
     with pytest.raises(SettingsError, match="repeated"):
-        one.with_classes(["new", "new"], np.repeat(vector, 2, axis=0))
+        with_classes(one, ["new", "new"], np.repeat(vector, 2, axis=0))
     with pytest.raises(SettingsError, match="10 values"):
-        one.with_classes(["new"], vector[:, :4])
+        with_classes(one, ["new"], vector[:, :4])
     with pytest.raises(ZslbenchError, match="CZSL"):
-        generative = loaded("free").with_classes(["new"], vector, "gzsl")
+        generative = with_classes(loaded("free"), ["new"], vector, "gzsl")
         generative.scores(one.inputs(torch.tensor([0])), "czsl")
 
 
@@ -155,7 +158,7 @@ def test_a_classifier_that_keeps_its_classes_is_refused(
     known = fitting.load_class
     monkeypatch.setattr(fitting, "load_class", lambda part: Stubborn if part.name == "eszsl" else known(part))
     with pytest.raises(ZslbenchError, match="'eszsl' keeps"):
-        stubborn.with_classes(["a", "b", "c"], one.fold.space.semantics[:3].numpy())
+        with_classes(stubborn, ["a", "b", "c"], one.fold.space.semantics[:3].numpy())
 
 
 def test_a_transductive_run_cannot_fit_its_classifier_again(
@@ -168,4 +171,4 @@ def test_a_transductive_run_cannot_fit_its_classifier_again(
     record = type(one.record)(one.record.folder)
     record.info = info
     with pytest.raises(ZslbenchError, match="transductive"):
-        dataclasses.replace(one, record=record).with_classes(["new"], one.fold.space.semantics[:1].numpy())
+        with_classes(dataclasses.replace(one, record=record), ["new"], one.fold.space.semantics[:1].numpy())
