@@ -23,7 +23,6 @@ _COMMANDS = {
     "show": ("results:show", "Show a run: metrics, settings, data, environment."),
     "table": ("results:table", "Compare methods on data sets from the runs in the store."),
     "compare": ("results:compare", "Compare two runs: settings, metrics, classes."),
-    "published": ("results:published", "List published results with sources and disputed values."),
     "work": ("work:work", ""),  # executors start it; not listed
 }
 

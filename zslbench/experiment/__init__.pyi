@@ -33,6 +33,7 @@ from .pipeline import Outcome as Outcome, evaluable as evaluable, run as run, va
 from .published import (
     PublishedResults as PublishedResults,
     PublishedRow as PublishedRow,
+    normal as normal,
     published_ablation as published_ablation,
 )
 from .recipe import (

@@ -1,0 +1,16 @@
+"""``zslbench published``: lists the results that the core compares runs with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from zslbench import Command, hookimpl
+
+
+@hookimpl
+def zslbench_commands() -> Iterator[Command]:
+    yield Command(
+        name="published",
+        target="zslbench_published.cli:published",
+        summary="List published results with sources and disputed values.",
+    )
