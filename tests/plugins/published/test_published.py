@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from zslbench.cli.results import published
 from zslbench.experiment import PublishedResults
+from zslbench_published.cli import published
 
 
 def call(*arguments: str) -> Any:
@@ -84,7 +84,7 @@ def test_unknown_names(arguments: list[str], words: str) -> None:
 
 def test_listing_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom zslbench.cli.results import published\n"
+        "import sys\nfrom zslbench_published.cli import published\n"
         "published(['--format', 'csv'], standalone_mode=False)\n"
         "heavy = {'torch', 'pandas', 'numpy', 'scipy', 'sklearn', 'pydantic'}\n"
         "print(sorted(heavy & {*sys.modules}), file=sys.stderr)"
