@@ -44,8 +44,6 @@ from zslbench_common.settings import SoftmaxSettings
 from zslbench_common.softmax import Softmax
 from zslbench_gcm_cf.settings import CounterfactualSettings, Decision, SeenStage, UnseenStage
 
-_BETA2, _EPSILON = 0.999, 1e-8  # Adam's, as torch's
-
 
 def fit_softmax(
     inputs: Float[Tensor, "i n e"],
@@ -67,15 +65,13 @@ def fit_softmax(
     one_hot = torch.nn.functional.one_hot(labels, len(weight)).to(inputs.dtype)
     extended = torch.cat([weight, bias[:, None]], dim=1)
     weights = extended.expand(len(inputs), *extended.shape).clone()
-    first, second = torch.zeros_like(weights), torch.zeros_like(weights)
-    for step, rows in enumerate(order, start=1):
-        x = torch.nn.functional.pad(inputs[:, rows], (0, 1), value=1.0)
-        surplus = torch.softmax(x @ weights.mT, dim=-1) - one_hot[rows]
-        gradient = surplus.mT @ x / len(rows)
-        first.lerp_(gradient, 1 - beta1)
-        second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
-        denominator = (second / (1 - _BETA2**step)).sqrt_().add_(_EPSILON)
-        weights.addcdiv_(first, denominator, value=-lr / (1 - beta1**step))
+    adam = torch.optim.Adam([weights], lr=lr, betas=(beta1, 0.999), fused=True)
+    inputs = torch.nn.functional.pad(inputs, (0, 1), value=1.0)
+    for rows in order:
+        x = inputs.index_select(1, rows)
+        surplus = (torch.softmax(x @ weights.mT, dim=-1) - one_hot[rows]) / len(rows)
+        weights.grad = surplus.mT @ x
+        adam.step()
     return weights[..., :-1], weights[..., -1]
 
 
