@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zslbench.errors import ZslbenchError
 from zslbench.plugin import Networks, Streams
-from zslbench.training import initial_linear, leaky_relu, linear, two_layer_gradient_penalty
+from zslbench.training import initial_linear, leaky_relu, linear, two_layer_critic
 
 Net = Mapping[str, Tensor]
 
@@ -70,7 +70,5 @@ def critic_loss(
     Returns:
         The loss, and for the log E[D(x, a)] − E[D(x̃, a)] as ``wasserstein`` and the ``penalty`` without λ.
     """
-    fake = fake.detach()
-    wasserstein = criticise(net, real, a).mean() - criticise(net, fake, a).mean()
-    penalty = two_layer_gradient_penalty(net, a, real, fake, mix)
+    wasserstein, penalty = two_layer_critic(net, a, real, fake.detach(), mix)
     return weight * penalty - wasserstein, {"wasserstein": wasserstein, "penalty": penalty}

@@ -37,7 +37,7 @@ from zslbench.plugin import (
     TrainView,
     Uniform,
 )
-from zslbench.training import adapt_penalty_weight, binary_cross_entropy, two_layer_gradient_penalty, unit
+from zslbench.training import adapt_penalty_weight, binary_cross_entropy, two_layer_critic, unit
 from zslbench_common.gaussians import reparameterise
 from zslbench_tf_vaegan import networks
 from zslbench_tf_vaegan.networks import criticise, encode, generate
@@ -104,8 +104,7 @@ class FVAEGAN(Generator):
         else:
             z = noise["prior"]
         fake = self.synthesise(nets, z, a, feedback=feedback).detach()
-        wasserstein = criticise(nets["critic"], x, a).mean() - criticise(nets["critic"], fake, a).mean()
-        penalty = two_layer_gradient_penalty(nets["critic"], a, x, fake, noise["mix"])
+        wasserstein, penalty = two_layer_critic(nets["critic"], a, x, fake, noise["mix"])
         total = s.lambda_w * (nets["state"]["penalty_weight"] * penalty - wasserstein)
         log = {"wasserstein": wasserstein, "penalty": penalty}
         return Losses(total, log, {"penalty_sum": nets["state"]["penalty_sum"] + penalty})

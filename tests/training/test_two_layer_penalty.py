@@ -1,12 +1,16 @@
-"""The closed-form gradient penalty of a two-layer critic, against differentiating twice, in float64."""
+"""The closed-form gradient penalty of a two-layer critic, against differentiating twice, in float64. The
+whole loss, against its parts."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from zslbench.training import gradient_penalty, two_layer_gradient_penalty
+from zslbench.training import gradient_penalty, two_layer_critic, two_layer_gradient_penalty
 
 B, D, A, H = 7, 9, 4, 11
 
@@ -68,9 +72,32 @@ def test_it_is_the_general_one_for_such_a_critic(seed: int) -> None:
         torch.testing.assert_close(second[name], gradient, rtol=1e-10, atol=1e-10)
 
 
-def test_it_lifts_over_replicas() -> None:
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("slope", [0.2, 0.01])
+def test_the_whole_loss_is_that_of_its_parts(seed: int, slope: float) -> None:
+    net, (a, real, fake, mix) = case(seed)
+
+    def parts(net: dict[str, Tensor]) -> Tensor:
+        wasserstein = scores(net, real, a, slope).mean() - scores(net, fake, a, slope).mean()
+        penalty = gradient_penalty(lambda x: scores(net, x, a, slope), real, fake, mix)
+        return 10 * penalty - wasserstein
+
+    first, value = torch.func.grad_and_value(parts)(net)
+    second, other = torch.func.grad_and_value(lambda net: whole(net, a, real, fake, mix, slope))(net)
+    assert abs(float(value - other)) < 1e-10
+    for name, gradient in first.items():
+        torch.testing.assert_close(second[name], gradient, rtol=1e-10, atol=1e-10)
+
+
+def whole(net: dict[str, Tensor], *arguments: Any) -> Tensor:
+    wasserstein, penalty = two_layer_critic(net, *arguments)
+    return 10 * penalty - wasserstein
+
+
+@pytest.mark.parametrize("closed", [two_layer_gradient_penalty, whole])
+def test_it_lifts_over_replicas(closed: Callable[..., Tensor]) -> None:
     cases = [case(seed, torch.float32) for seed in range(3)]
-    function = torch.func.grad_and_value(two_layer_gradient_penalty)
+    function = torch.func.grad_and_value(closed)
     singles = [function(net, *data) for net, data in cases]
     for count in (1, 3):
         nets = {name: torch.stack([net[name] for net, _ in cases[:count]]) for name in cases[0][0]}
@@ -85,6 +112,7 @@ def test_it_lifts_over_replicas() -> None:
 def test_a_flat_critic_has_penalty_one_and_finite_gradients() -> None:
     net, data = case(0)
     net["out.weight"] = torch.zeros_like(net["out.weight"])
-    gradients, value = torch.func.grad_and_value(two_layer_gradient_penalty)(net, *data)
+    closed: Callable[..., Tensor] = two_layer_gradient_penalty
+    gradients, value = torch.func.grad_and_value(closed)(net, *data)
     assert float(value) == 1.0
     assert all(bool(gradient.isfinite().all()) for gradient in gradients.values())

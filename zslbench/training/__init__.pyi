@@ -14,6 +14,7 @@ from .functional import (
     nll_loss as nll_loss,
     pick as pick,
     pick_rows as pick_rows,
+    two_layer_critic as two_layer_critic,
     two_layer_gradient_penalty as two_layer_gradient_penalty,
     unit as unit,
     warm_up as warm_up,
