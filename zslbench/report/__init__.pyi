@@ -3,6 +3,11 @@ from .comparison import comparison_frame as comparison_frame, comparison_table a
 from .console import Console as Console, TextColumn as TextColumn
 from .figures import parse_choices as parse_choices
 from .filters import Filters as Filters
+from .findings import (
+    leak_table as leak_table,
+    suite_findings as suite_findings,
+    suite_ranks as suite_ranks,
+)
 from .one_run import (
     explain_run as explain_run,
     explain_settings as explain_settings,
@@ -14,6 +19,12 @@ from .one_run import (
     run_title as run_title,
     stage_rows as stage_rows,
     stages_line as stages_line,
+)
+from .orders import (
+    RANKS_NOTE as RANKS_NOTE,
+    Rank as Rank,
+    order_agreement as order_agreement,
+    ranks as ranks,
 )
 from .predictions import (
     confusions_frame as confusions_frame,

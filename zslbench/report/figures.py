@@ -10,6 +10,7 @@ from typing import Any
 
 from zslbench.errors import SettingsError, did_you_mean
 from zslbench.evaluation.metrics import Metric, headline_metrics
+from zslbench.report.results import is_closed_form
 from zslbench.report.statistics import (
     SAME,
     Interval,
@@ -45,7 +46,9 @@ class SeedValues:
         unit: Unit = "seed",
     ) -> SeedValues:
         """From the runs by seed; over splits by data set and seed, where a split that lacks a seed of the
-        others is left out."""
+        others is left out. One seed of a closed form is enough."""
+        if unit == "seed" and len(records) == 1 and all(map(is_closed_form, records.values())):
+            requested = None
         values = {key: metric.of(record.metrics) for key, record in records.items()}
         if unit == "split":
             values = {

@@ -33,6 +33,9 @@ ORACLE_NOTE = (
 SELECTIONS = ("val", "last", "oracle", "oracle-scripts", EXTERNAL)
 """In the order of a method's rows in tables."""
 
+_EPOCHS = ("epochs", *(f"{one.key}_epoch" for one in reversed(criteria())))
+"""Metrics with the epoch that a run chose."""
+
 EXTERNAL_NOTE = (
     "external: scores made elsewhere and evaluated by zslbench; how their epochs and settings were chosen "
     "is unknown, so they are never ranked"
@@ -61,6 +64,12 @@ def is_simulated(record: RunRecord) -> bool:
 def is_verified(record: RunRecord) -> bool:
     """Whether the run's regions were compared with their digests (not with ``--trust-store``)."""
     return bool((record.data.get("regions") or {}).get("verified", True))
+
+
+def is_closed_form(record: RunRecord) -> bool:
+    """Whether the run chose no epoch since there are none: its figures are then those of any seed."""
+    epochs = [record.metrics[key] for key in _EPOCHS if key in record.metrics]
+    return bool(epochs) and not any(epochs)
 
 
 def knowledge_of_test(run: RunInfo) -> tuple[str, ...]:
@@ -260,8 +269,7 @@ def mean_std(values: Iterable[float], metric: Metric) -> Cell:
 
 
 def _epochs(record: RunRecord) -> Any:
-    keys = ("epochs", *(f"{one.key}_epoch" for one in reversed(criteria())))
-    return next((record.metrics[key] for key in keys if record.metrics.get(key)), None)
+    return next((record.metrics[key] for key in _EPOCHS if record.metrics.get(key)), None)
 
 
 # --- groups -------------------------------------------------------------------------------------

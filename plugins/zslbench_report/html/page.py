@@ -23,7 +23,7 @@ from zslbench_report.html.classes import class_accuracies, confusion
 from zslbench_report.html.curves import sample_statistics, seen_unseen_curves, training_curves
 from zslbench_report.html.networks import attention, tsne
 from zslbench_report.html.report import Report
-from zslbench_report.html.results import audits, missing, results, variants
+from zslbench_report.html.results import audits, findings, missing, results, variants
 from zslbench_report.html.runs import notes, protocol, provenance, runs, settings
 from zslbench_report.theme import SHADE, variables
 
@@ -44,6 +44,7 @@ class Section:
 
 SECTIONS = (
     Section("results", "Results", results),
+    Section("findings", "What the table says", findings),
     Section("protocol", "How the numbers were selected", protocol),
     Section("audits", "Leak audits", audits),
     Section("missing", "Missing and failed cells", missing),

@@ -69,7 +69,7 @@ class Series:
 
 
 FIGURES_ONLY = (
-    "some runs were imported without tables ('zslbench runs export --figures'), so they are missing "
+    "some runs were imported without tables ('zslbench runs export --without-tables'), so they are missing "
     "from curves, classes and candidates"
 )
 
@@ -91,6 +91,8 @@ class Report:
     """Ids of sections to leave out."""
     metrics: Sequence[Metric] | None = None
     """Those of the table; None: the headline metrics."""
+    counterparts: Mapping[str, str] = field(default_factory=dict)
+    """Published data sets that stand for the suite's own, by its names."""
     faults: list[str] = field(default_factory=list)
     """What could not be read or drawn, one line each."""
     _tables: dict[tuple[str, str], pd.DataFrame | None] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from zslbench.report import (
     mean_std,
     published_lookup,
     selection_label,
+    suite_findings,
     suite_table,
     table_notes,
 )
@@ -42,12 +43,8 @@ def results(report: Report) -> Mapping[str, Any] | None:
         if svg := _spread_chart(report, "spread", title, spreads, metric):
             any_published |= any(math.isfinite(one.published) for one in spreads)
             charts.append({"title": title, "svg": svg})
-    table = suite_table(report.outcome, metrics=report.metrics).for_readers()
     return {
-        "table": table,
-        "headings": headings(table),
-        "levels": header_spans(table.columns)[:-1],
-        "notes": table_notes(table, "bold", "underlined"),
+        "shown": _shown(suite_table(report.outcome, metrics=report.metrics)),
         "audits": _audits(report),
         "charts": charts,
         "published": any_published,
@@ -67,6 +64,23 @@ def _spread_chart(
     means = "; ".join(f"{one.label} {one.interval.mean:.1f}" for one in spreads)
     label = f"{title}, means in %: {means}"
     return report.draw(spread_chart, name, label, spreads, metric.name, bars=bars) if spreads else None
+
+
+def findings(report: Report) -> Mapping[str, Any] | None:
+    """What the table says of a suite whose runs allow it, a table each."""
+    tables = suite_findings(report.outcome, report.counterparts) if report.outcome.name else []
+    return {"tables": list(map(_shown, tables))} if tables else None
+
+
+def _shown(table: Table) -> dict[str, Any]:
+    """What the macro ``figures`` shows of a table."""
+    readers = table.for_readers()
+    return {
+        "table": readers,
+        "headings": headings(readers),
+        "levels": header_spans(readers.columns)[:-1],
+        "notes": table_notes(readers, "bold", "underlined"),
+    }
 
 
 def headings(table: Table) -> list[tuple[str, bool, bool]]:
