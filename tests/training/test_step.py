@@ -134,6 +134,18 @@ def test_a_step_without_state():
     assert losses.state == {}
 
 
+def test_networks_that_a_loss_does_not_read_have_gradient_zero():
+    nets = {"n": {"w": torch.tensor([3.0]), "unread": torch.ones(2)}, "m": {"v": torch.ones(3)}}
+    of_one = Step("fit", lambda nets, batch, noise: Losses(nets["n"]["w"].sum(), {}), updates=("n", "m"))
+    of_none = Step("fit", lambda nets, batch, noise: Losses(torch.tensor(1.0), {}), updates=("m",))
+    gradients, losses = step_function(of_one)(nets, Case(0).batch(), {})
+    assert gradients["n"]["w"].tolist() == [1]
+    assert gradients["n"]["unread"].tolist() == [0, 0]
+    assert gradients["m"]["v"].tolist() == [0, 0, 0]
+    assert not losses.total.requires_grad
+    assert step_function(of_none)(nets, Case(0).batch(), {})[0]["m"]["v"].tolist() == [0, 0, 0]
+
+
 def stack(trees):
     """Nested dictionaries and batches of tensors, stacked along a new leading axis."""
     if isinstance(trees[0], torch.Tensor):

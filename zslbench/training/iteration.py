@@ -18,7 +18,7 @@ from zslbench.errors import PluginError
 from zslbench.plugin.boundary import located
 from zslbench.plugin.programs import Batch, Losses, Program, Progress, Step
 from zslbench.plugin.streams import Streams
-from zslbench.plugin.views import Networks, Noise
+from zslbench.plugin.views import Networks, Noise, Rows
 from zslbench.training.batches import Sampler, reader_of
 from zslbench.training.checkpoint import prefixed, select
 from zslbench.training.optimizers import NetworkOptimizer
@@ -108,7 +108,7 @@ class ProgramInputs:
         batches = self._batches[size]
         rows = batches.rows()
         if batches.reader is None:
-            features = self._program.features[rows]
+            features = taken(self._program.features, rows)
         else:
             if not batches.reader.is_reading:
                 batches.reader.request(rows)
@@ -116,7 +116,7 @@ class ProgramInputs:
             batches.ahead = batches.sampler.next()
             batches.reader.request(batches.ahead)
         labels = self._program.labels[rows]
-        return Batch(features, labels, self._semantics[labels])
+        return Batch(features, labels, taken(self._semantics, labels))
 
     def draw_rows(self, size: int) -> Tensor:
         """Row numbers of the next batch, for a caller that takes the features itself."""
@@ -158,6 +158,11 @@ class ProgramInputs:
         for batches in self._batches.values():
             if batches.reader is not None:
                 batches.reader.close()
+
+
+def taken(features: Rows, rows: Tensor) -> Tensor:
+    """``features[rows]``, which of a tensor ``index_select`` copies several times as fast."""
+    return features.index_select(0, rows) if isinstance(features, Tensor) else features[rows]
 
 
 def batch_numbers(steps: Sequence[Step]) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch._C._functorch import maybe_current_level
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from zslbench.errors import PluginError
 from zslbench.plugin.process import matmul_precision
@@ -36,7 +37,12 @@ def step_function(step: Step) -> StepFunction:
             result = step.losses({**constant, **trained}, batch, noise)
         return result.total, (result.log, dict(result.state or {}))
 
-    differentiate = torch.func.grad_and_value(loss, has_aux=True)
+    lifted = torch.func.grad_and_value(loss, has_aux=True)
+
+    def differentiate(trained: Networks, constant: Networks, batch: Batch, noise: Noise) -> Any:
+        if maybe_current_level() is not None:
+            return lifted(trained, constant, batch, noise)
+        return _differentiate(loss, trained, constant, batch, noise)
 
     def run(nets: Networks, batch: Batch, noise: Noise) -> tuple[Networks, Losses]:
         trained = {name: nets[name] for name in step.updates}
@@ -47,6 +53,23 @@ def step_function(step: Step) -> StepFunction:
         return gradients, Losses(total, log, state)
 
     return run
+
+
+def _differentiate(loss: Callable[..., Any], trained: Networks, *others: Any) -> Any:
+    """What ``torch.func.grad_and_value(loss, has_aux=True)`` returns, to the bit, without wrapping each
+    operation's tensors: on a CPU that takes about a tenth of a step of narrow networks."""
+    leaves = {
+        net: {name: one.detach().requires_grad_() for name, one in of.items()} for net, of in trained.items()
+    }
+    flat, spec = tree_flatten(leaves)
+    with torch.enable_grad():
+        total, aux = loss(leaves, *others)
+    # A loss may depend on none of them.
+    depends = total.requires_grad
+    found = (
+        torch.autograd.grad(total, flat, materialize_grads=True) if depends else map(torch.zeros_like, flat)
+    )
+    return tree_unflatten(found, spec), tree_map(torch.Tensor.detach, (total, aux))
 
 
 def _parts(step: Step, batch: Batch, noise: Noise) -> Iterator[tuple[int, Batch, Noise]]:

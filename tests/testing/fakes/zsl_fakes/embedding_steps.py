@@ -99,7 +99,7 @@ class KnowsItIsLifted(Sound):
 
     def losses(self, nets, batch, noise):
         losses = super().losses(nets, batch, noise)
-        lifted = torch._C._functorch.maybe_current_level() > 1
+        lifted = (torch._C._functorch.maybe_current_level() or 0) > 1
         return losses._replace(total=losses.total * 1.0001) if lifted else losses
 
 
