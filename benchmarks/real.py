@@ -1,43 +1,84 @@
-"""Runs a suite on real data and writes its page in benchmarks/results: a table for each data set.
+"""Runs a suite on real data and writes what it says, in benchmarks/results/SUITE and in the README.
 
-    python -m benchmarks.real SUITE --data-root FOLDER [--store DIRECTORY] [--workers 2] [--only-write]
+    python -m benchmarks.real SUITE --data-root FOLDER [--store DIRECTORY] [--workers 2]
+    python -m benchmarks.real SUITE --only-write [--store DIRECTORY]
 
-SUITE is real_features, real_generative, real_embedding or real_finetuned. Finished runs are reused; with
-``--only-write`` nothing is computed. The figures are kept beside the page, as JSON: rows whose runs are not
-in the store stay as they were, and each row has the revision that computed it.
+SUITE is ``real``, a packaged suite, or the name of a TOML file here. Everything is written from one archive,
+``runs.zip``: all finished runs of the suite, without their tables. Runs of the archive that the store lacks
+are imported before computing, so that a suite goes on where another machine stopped, and finished runs of the
+store join the archive afterwards. ``--only-write`` computes nothing and needs neither data nor store; with a
+store it adds what has finished so far.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import re
 import statistics
-from collections.abc import Callable, Collection, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import zslbench
 from benchmarks.common import RESULTS, write_page
+from zslbench.errors import ZslbenchError
+from zslbench.evaluation import metrics_named
 from zslbench.evaluation.metrics import METRICS
-from zslbench.experiment import RunOptions, SuiteOutcome, find_suite, suite_outcome
+from zslbench.experiment import Suite, SuiteOutcome, find_suite, recorded_outcome, suite_names
+from zslbench.output import echo
 from zslbench.plugin.discovery import registry
-from zslbench.report import render
+from zslbench.report import Rank, Table, leak_table, render, suite_findings, suite_ranks, suite_table
 from zslbench.report.results import mark_notes, selection_label, trust_mark
-from zslbench.store.record import RunRecord
+from zslbench.store import RunRecord, Store, write_atomically
+from zslbench_report.html.page import page
+from zslbench_report.html.report import Report
+from zslbench_runs.archive import export_runs, import_runs
+
+README = Path(__file__).parents[1] / "README.md"
+COUNTERPARTS = {"cub2010": "cub"}
+"""Published data sets that stand for ours in a comparison of orders."""
 
 FIGURES = {key: METRICS[key].name for key in ("acc", "u", "s", "h", "ausuc", "h_cal")} | {
     "val_h": "H on validation"
 }
-
-PAGES = {"real_embedding": "embedding-methods", "real_finetuned": "embedding-methods"}
+PAGES = {"real": "real-table", "real_embedding": "embedding-methods", "real_finetuned": "embedding-methods"}
 """Pages of docs that discuss a suite's figures; for others, methods."""
 LEGEND = """Per-class accuracy in %, mean ± standard deviation over seeds. `val`: epochs and hyper-parameters
 are chosen on validation classes inside the training images; `oracle†`: on the test images, Acc
 and H separately, as published code does, never to be compared with other rows. H_cal: with an
-offset chosen on validation, which is subtracted from the scores of seen classes. `epochs`: the
-schedule chosen for H, of each seed. `minutes`: the median of whole runs, validation and refit
-included, on a machine that did other work."""
+offset chosen on validation, which is subtracted from the scores of seen classes. Ranks have the interval
+that [analysis.md](analysis.md) explains. `epochs`: the schedule chosen for H, of each seed. `minutes`: the
+median of whole runs, validation and refit included, on a machine that did other work."""
+
+# --- the archive ---------------------------------------------------------------------------------
+
+
+def outcome_of(suite: Suite, records: Iterable[RunRecord]) -> SuiteOutcome:
+    """What these runs are of the suite. Data sets are known by name only, whether they are here or not."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in suite.datasets:
+            (Path(folder) / name).mkdir()
+            (Path(folder) / name / "att_splits.mat").touch()
+        return recorded_outcome(suite, records, registry(), data_root=folder)
+
+
+def update(archive: Path, suite: Suite, store: Store) -> None:
+    """Add the finished runs of the suite that the archive lacks; if there are none it stays as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Store(Path(folder) / "store")
+        if archive.exists():
+            import_runs(archive, kept)
+        before = {one.info.id: one for one in kept.records()}
+        found = {one.info.id: one for one in outcome_of(suite, store.records()).records}
+        if found.keys() - before.keys():
+            export_runs([*(found | before).values()], made := Path(folder) / "runs.zip", figures=True)
+            write_atomically(archive, made.read_bytes())
+
+
+# --- table.md ------------------------------------------------------------------------------------
 
 
 def text(values: Collection[Any]) -> str:
@@ -49,103 +90,154 @@ def text(values: Collection[Any]) -> str:
     return f"{statistics.fmean(numbers):.1f}{spread}"
 
 
-def row(label: str, selection: str, records: Sequence[RunRecord]) -> dict[str, Any]:
-    """A row of the table, and what the page says about its runs."""
+def distinct(records: Iterable[RunRecord], value: Callable[[Mapping[str, Any]], str]) -> str:
+    """What the runs' environments have, each once."""
+    return ", ".join(dict.fromkeys(value(one.environment) for one in records))
+
+
+def row(
+    label: str, selection: str, records: Sequence[RunRecord], ranks: Mapping[str, Rank | None]
+) -> dict[str, Any]:
+    """A row of the table; ``ranks`` by the metric that they follow."""
     metrics = [one.metrics for one in records]
     epochs = [one.get("h_epoch", one.get("epochs")) for one in metrics]
-    minutes = [float(one.environment["seconds"]) / 60 for one in records]
-
-    def distinct(value: Callable[[Mapping[str, Any]], Any]) -> str:
-        return ", ".join(dict.fromkeys(str(value(one.environment)) for one in records))
-
-    return {
-        "method": label + trust_mark(records),
-        "selection": selection_label(selection),
-        "seeds": len(records),
-        **{name: text([one.get(key) for one in metrics]) for key, name in FIGURES.items()},
+    shown: dict[str, Any] = {"method": label + trust_mark(records), "selection": selection_label(selection)}
+    shown["seeds"] = len(records)
+    for key, name in FIGURES.items():
+        shown[name] = text([one.get(key) for one in metrics])
+        if key in ranks:
+            rank = ranks[key]
+            shown[f"rank by {name}"] = rank.text if rank else "–"
+    return shown | {
         "epochs": ", ".join("–" if one is None else str(one) for one in epochs),
-        "minutes": f"{statistics.median(minutes):.1f}",
-        "revision": distinct(lambda one: one["git"]["revision"][:7]),
-        "hours": sum(minutes) / 60,
-        "hardware": distinct(
-            lambda one: (
-                f"{one['device']}, {one['cpu_count']} cores, torch {one['packages']['torch']} on "
-                f"{one['execution']['threads']}, no GPU; Python {one['python']}"
-            )
-        ),
-        "notes": list(mark_notes(records)),
+        "minutes": f"{statistics.median(one.environment['seconds'] for one in records) / 60:.1f}",
+        "revision": distinct(records, lambda one: one["git"]["revision"][:7]),
     }
 
 
-def tables(outcome: SuiteOutcome, kept: Mapping[str, Any]) -> dict[str, Any]:
-    """The description and rows of each data set, in the suite's order; rows without runs stay as before."""
-    found = {}
+def tables(outcome: SuiteOutcome) -> list[str]:
+    """A table for each data set, in the suite's order, with what its runs read."""
+    found = []
     for dataset in outcome.datasets:
-        before = kept.get(dataset, {"about": "", "rows": {}})
-        about, rows = before["about"], {}
+        ranks = {key: suite_ranks(outcome, dataset, METRICS[key]) for key in ("h", "h_cal")}
+        rows, data = [], {}
         for line, selection in product(outcome.lines, outcome.selections):
-            key = f"{line.label}, {selection}"
             if records := list(outcome.entries[line.label, dataset, selection].records.values()):
-                rows[key] = row(line.label, selection, records)
+                first = selection == outcome.selections[0]
+                own = {key: of.get(line.label) if first else None for key, of in ranks.items()}
+                rows.append(row(line.label, selection, records, own))
                 data = records[0].data
-                about = (
-                    f"{data['images']:,} images of {data['classes']} classes, {data['unseen_classes']} of "
-                    f"them unseen; features {data['features']}, semantics {data['semantics']}."
-                )
-            elif key in before["rows"]:
-                rows[key] = before["rows"][key]
         if rows:
-            found[dataset] = {"about": about, "rows": rows}
+            about = (
+                f"{data['images']:,} images of {data['classes']} classes, {data['unseen_classes']} of "
+                f"them unseen; features {data['features']}, semantics {data['semantics']}."
+            )
+            found += [f"## {dataset}", about, render(rows, "markdown")]
     return found
 
 
-def blocks(found: Mapping[str, Any]) -> list[str]:
-    """The page's text."""
-    rows = [one for dataset in found.values() for one in dataset["rows"].values()]
-    hidden = ("hours", "hardware", "notes")
-    text = [LEGEND]
-    for name, dataset in found.items():
-        shown = [
-            {key: value for key, value in one.items() if key not in hidden}
-            for one in dataset["rows"].values()
-        ]
-        text += [f"## {name}", dataset["about"], render(shown, "markdown")]
-    notes = dict.fromkeys(note for one in rows for note in one["notes"])
-    hardware = "; ".join(dict.fromkeys(one["hardware"] for one in rows))
-    runs, hours = (sum(one[name] for one in rows) for name in ("seeds", "hours"))
-    return [
-        *text,
-        *(f"{one}." for one in notes),
-        f"{runs} runs, {hours:.1f} hours altogether. Hardware: {hardware}.",
-    ]
+def overview(outcome: SuiteOutcome) -> Table:
+    """Acc, H and H_cal of each method on each data set, under the selection that ranks."""
+    table = suite_table(outcome, show=(), metrics=metrics_named("acc,h,h_cal")).for_readers()
+    columns = (replace(one, header=(one.header[0], one.header[-1])) for one in table.columns)
+    return replace(table, columns=tuple(columns), title="", notes=())
+
+
+def ends(outcome: SuiteOutcome, runs: int) -> list[str]:
+    """What the page says below its tables."""
+    records = outcome.records
+    hours = sum(float(one.environment["seconds"]) for one in records) / 3600
+    hardware = distinct(
+        records,
+        lambda one: (
+            f"{one['device']}, {one['cpu_count']} cores, torch {one['packages']['torch']} on "
+            f"{one['execution']['threads']}, no GPU; Python {one['python']}"
+        ),
+    )
+    lines = [f"{one}." for one in (*mark_notes(records), *outcome.remarks)]
+    missing = [f"{label} on {at} ({mode})" for (label, at, mode), one in outcome.entries.items()
+               if one.state not in ("done", "not applicable")]  # fmt: skip
+    if missing:
+        lines.append(f"Not complete: {', '.join(missing)}.")
+    if further := runs - len(records):
+        lines.append(f"The archive has {further} further runs, of earlier revisions or other settings.")
+    return [*lines, f"{len(records)} runs, {hours:.1f} hours altogether. Hardware: {hardware}."]
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def suite_named(name: str) -> Suite:
+    """A packaged suite, or one of the TOML files here."""
+    return find_suite(name if name in suite_names() else Path(__file__).with_name(f"{name}.toml"))
+
+
+def write_results(name: str, folder: Path, readme: Path) -> None:
+    """Write the pages of a suite, and its tables in the README, from the archive in their folder."""
+    if not (archive := folder / "runs.zip").exists():
+        raise ZslbenchError(f"{archive}: no such file, and the store has no finished run of suite '{name}'")
+    command = f"python -m benchmarks.real {name}"
+    doc = PAGES.get(name, "methods")
+    how = (
+        f"Regenerate with `{command} --only-write`; `{command} --data-root FOLDER` first computes what is "
+        f"missing. How to read it: [{doc}.md](../../../docs/{doc}.md)."
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        import_runs(archive, store := Store(Path(temporary)))
+        outcome = outcome_of(suite_named(name), records := store.records())
+        first, leak = render(overview(outcome), "markdown"), leak_table(outcome)
+        write_page(
+            folder / "table.md", outcome.title, f"{how} What it says: [analysis.md](analysis.md).", LEGEND,
+            first, *tables(outcome), *ends(outcome, len(records)),
+        )  # fmt: skip
+        said = [render(one, "markdown") for one in suite_findings(outcome, COUNTERPARTS)]
+        title = f"{outcome.title}: what the table says"
+        write_page(folder / "analysis.md", title, f"{how} The table: [table.md](table.md).", *said)
+        report = Report(outcome, command=f"{command} --only-write", counterparts=COUNTERPARTS)
+        write_atomically(folder / "report.html", page(report).encode())
+    blocks = {"table": first, "leak": render(replace(leak, title="", notes=()), "markdown") if leak else ""}
+    content = readme.read_text("utf-8")
+    for block, inside in blocks.items():
+        content = block_of(name, block).sub(lambda found, text=inside: f"{found[1]}{text}{found[3]}", content)  # type: ignore[misc]
+    if content != readme.read_text("utf-8"):
+        write_atomically(readme, content.encode())
+
+
+def block_of(suite: str, block: str) -> re.Pattern[str]:
+    """A table of the README between its markers, which stay."""
+    return re.compile(f"(<!-- {suite}: {block} -->\n)(.*?)(<!-- {suite}: end -->)", re.DOTALL)
 
 
 def main() -> None:
-    """Run the suite and write the page."""
+    """Compute what is missing, update the archive, write the pages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("suite", help="name of a TOML file in benchmarks")
-    parser.add_argument("--data-root", required=True)
-    parser.add_argument("--store", help="default: ZSLBENCH_STORE")
+    parser.add_argument("suite", help="a packaged suite, or the name of a TOML file in benchmarks")
+    parser.add_argument("--data-root", help="folder of the data sets; not needed with --only-write")
+    parser.add_argument("--store", help="default: ZSLBENCH_STORE, but none with --only-write")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--only-write", action="store_true", help="compute nothing")
     given = parser.parse_args()
-    file = Path(__file__).with_name(f"{given.suite}.toml")
-    options = {"data_root": given.data_root, "store": given.store, "device": "cpu", "threads": 1}
-    if given.only_write:
-        store = RunOptions(**options).open_store()
-        outcome = suite_outcome(find_suite(file), store, registry(), data_root=given.data_root)
-    else:
-        outcome = zslbench.bench(file, workers=given.workers, **options)
-    kept = RESULTS / f"{given.suite}.json"
-    found = tables(outcome, json.loads(kept.read_text("utf-8")) if kept.exists() else {})
-    kept.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    write_page(
-        RESULTS / f"{given.suite}.md",
-        outcome.title,
-        f"Regenerate with `python -m benchmarks.real {given.suite} --data-root FOLDER`. Real data. What the "
-        f"figures say: [the methods' pages](../../docs/{PAGES.get(given.suite, 'methods')}.md).",
-        *blocks(found),
-    )
+    if not (given.only_write or given.data_root):
+        parser.error("give --data-root, or --only-write")
+    suite, folder = suite_named(given.suite), RESULTS / given.suite
+    folder.mkdir(exist_ok=True)
+    archive = folder / "runs.zip"
+    store = Store.default(given.store)
+    try:
+        if not given.only_write:
+            if archive.exists():
+                got = import_runs(archive, store)
+                echo(f"{len(got.added)} runs of {archive} added to the store", err=True)
+                if got.differing:
+                    echo(f"{len(got.differing)} others differ from those of the store, which stay", err=True)
+            zslbench.bench(
+                suite, workers=given.workers, any_version=True, data_root=given.data_root, store=given.store,
+                device="cpu", threads=1,
+            )  # fmt: skip
+    finally:  # an interruption loses no finished run
+        if given.store or not given.only_write:
+            update(archive, suite, store)
+        write_results(given.suite, folder, README)
 
 
 if __name__ == "__main__":
