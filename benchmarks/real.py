@@ -30,7 +30,7 @@ from zslbench.evaluation.metrics import METRICS
 from zslbench.experiment import Suite, SuiteOutcome, find_suite, recorded_outcome, suite_names
 from zslbench.output import echo
 from zslbench.plugin.discovery import registry
-from zslbench.report import Rank, Table, leak_table, render, suite_findings, suite_ranks, suite_table
+from zslbench.report import Cell, Rank, Table, leak_table, render, suite_findings, suite_ranks, suite_table
 from zslbench.report.results import mark_notes, selection_label, trust_mark
 from zslbench.store import RunRecord, Store, write_atomically
 from zslbench_report.html.page import page
@@ -140,7 +140,11 @@ def overview(outcome: SuiteOutcome) -> Table:
     """Acc, H and H_cal of each method on each data set, under the selection that ranks."""
     table = suite_table(outcome, show=(), metrics=metrics_named("acc,h,h_cal")).for_readers()
     columns = (replace(one, header=(one.header[0], one.header[-1])) for one in table.columns)
-    return replace(table, columns=tuple(columns), title="", notes=())
+    rows = (
+        replace(one, cells=tuple(Cell() if cell.words == "not applicable" else cell for cell in one.cells))
+        for one in table.rows
+    )
+    return replace(table, columns=tuple(columns), rows=tuple(rows), title="", notes=())
 
 
 def ends(outcome: SuiteOutcome, runs: int) -> list[str]:

@@ -260,7 +260,7 @@ def agreement_tables(outcome: SuiteOutcome, counterparts: Mapping[str, str]) -> 
 
     shown = {
         (one, printed): f"{one.name} {'published' if printed else 'here'}"
-        for one, printed in product((h, acc), (True, False))
+        for one, printed in product((acc, h), (True, False))
     }
     table = as_table(taus, title="Agreement of the published order with this one (Kendall's τ)")
     note = (
@@ -299,7 +299,7 @@ def leak_table(outcome: SuiteOutcome, selection: str = "oracle") -> Table | None
         return _gain(a, b, metric)
 
     chosen = "Acc and H each with the epoch and the settings that are best for it on the test images"
-    shown = {one: one.name for one in reversed(criteria())}
+    shown = {one: one.name for one in criteria()}
     title = f"The leak: {selection_label(selection)} − {first}, in percentage points"
     return _per_dataset(outcome, title, shown, cell, lambda: (GAIN_NOTE, chosen))
 
