@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable
-from functools import partial, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -93,8 +94,6 @@ def _click_option(field: dataclasses.Field[Any]) -> Callable[[F], F]:
         return _executors_options
     info = dict(field.metadata)
     flag = info.pop("flag") or f"--{field.name.replace('_', '-')}"
-    if field.name == "executor":
-        info["callback"] = _chosen_executor
     if not info.get("multiple"):
         info |= {"default": field.default, "show_default": field.default is not None}
     return click.option(flag, field.name, **info)
@@ -104,32 +103,25 @@ def _executors_options(command: F) -> F:
     """An option for each executor that has options of its own, passed together as ``executor_options``."""
     from zslbench.plugin.discovery import executors
 
-    for one in executors():
-        if one.declaration.options:
-            command = click.option(
-                f"--{one.name}",
-                multiple=True,
-                expose_value=False,
-                callback=partial(_gathered, one.name),
-                metavar="KEY=VALUE",
-                help=visible(one.declaration.options),
-            )(command)
-    return command
+    helps = {one.name: visible(one.declaration.options) for one in executors() if one.declaration.options}
 
-
-def _gathered(name: str, ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
-    if value:
-        if ctx.params.get("executor", name) != name:
+    @wraps(command)
+    def gathered(*context: click.Context, executor: str, **options: Any) -> Any:
+        given = {name: texts for name in helps if (texts := options.pop(_parameter(name)))}
+        for name in given.keys() - {executor}:
             raise click.UsageError(f"--{name} is for --executor {name}")
-        ctx.meta[_EXECUTOR] = name
-        ctx.params["executor_options"] = dict(_assignment(name, text) for text in value)
+        own = dict(_assignment(executor, text) for text in given.get(executor, ()))
+        return command(*context, executor=executor, executor_options=own or None, **options)
+
+    for name, text in helps.items():
+        option = click.option(f"--{name}", _parameter(name), multiple=True, metavar="KEY=VALUE", help=text)
+        gathered = option(gathered)
+    return cast(F, gathered)
 
 
-def _chosen_executor(ctx: click.Context, _: click.Parameter, value: str) -> str:
-    name = ctx.meta.get(_EXECUTOR, value)
-    if name != value:
-        raise click.UsageError(f"--{name} is for --executor {name}")
-    return value
+def _parameter(executor: str) -> str:
+    """The name of the parameter for the options of an executor."""
+    return f"executor_{re.sub(r'[^a-z0-9]', '_', executor)}"
 
 
 def _assignment(name: str, text: str) -> tuple[str, str]:
@@ -138,9 +130,6 @@ def _assignment(name: str, text: str) -> tuple[str, str]:
         raise click.UsageError(f"--{name} {text}: write KEY=VALUE")
     return key.strip(), value.strip()
 
-
-_EXECUTOR = "zslbench.executor_options"
-"""Whose options the command line has."""
 
 data_root_option = options_of("data_root")
 """``--data-root``, passed to the command as ``data_root``: a Path, or None."""
