@@ -7,8 +7,7 @@ place by a single rename, so readers always find either all of the old one or al
 An older generation stays until a newer one is an hour old, for processes that have opened it or found it in a
 listing; the next write after that removes it, if that newer one is whole.
 
-A removed run gets one more generation, a mark that contains only a file ``removed``. Older generations no
-longer count then, whatever another process is doing with them. The mark itself goes when it is an hour old.
+Of a removed run the newest generation goes last, so that it is there as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -24,13 +23,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zslbench.errors import DataError
-from zslbench.store.files import make_folder, sync_folder, write_synced
+from zslbench.store.files import make_folder, sync_folder
 from zslbench.store.record import BrokenRunError, RunRecord, is_whole
 
 GRACE = 3600.0
 """Seconds for which a replaced generation stays: far more than a listing takes."""
 
-_REMOVED = "removed"
 _LATER = re.compile(r"[2-9]|[1-9]\d+", re.ASCII)
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 _log = logging.getLogger("zslbench")
@@ -50,8 +48,7 @@ class Generations:
     def names(self) -> list[str]:
         """Possible ids of runs, sorted; OSError if the folders cannot be read."""
         # In this order: a first generation is removed long after a later one appears.
-        found = {one for one in (*_names(self.runs), *_names(self.reruns)) if not one.startswith(".")}
-        return sorted(found - {one for one in _names(self.reruns) if self._is_removed(one)})
+        return sorted({one for one in (*_names(self.runs), *_names(self.reruns)) if not one.startswith(".")})
 
     def newest(self, run: str) -> RunRecord | None:
         """The newest complete generation, with a warning for each damaged one that is newer; None: no run.
@@ -64,8 +61,6 @@ class Generations:
             try:
                 record = self._open(run, number)
             except DataError as error:
-                if self._is_removal_mark(run, number):
-                    break
                 if os.path.lexists(self._place(run, number)):
                     faults.append(error)
             else:
@@ -113,20 +108,18 @@ class Generations:
         """Move all generations of a run into ``own``, a new folder of this process; whether there were any.
 
         Raises:
-            OSError: some cannot be moved; once the mark is written, they count as removed anyway.
+            OSError: one of them cannot be moved; it and newer ones are still there.
         """
-        if not self._existing(run) or self._is_removed(run):
-            return False
-        mark = own / _REMOVED
-        mark.mkdir()
-        write_synced(mark / _REMOVED, b"")
-        sync_folder(mark)
-        self.publish(mark, run, replace=True)
-        self._move_removed(run, own)
-        return True
+        numbers = self._existing(run)
+        for number in reversed(numbers):
+            with contextlib.suppress(FileNotFoundError):  # another process has moved it
+                self._place(run, number).rename(own / f"{run}-{number}")
+        with contextlib.suppress(OSError):  # there is none, or another process has just written to it
+            (self.reruns / run).rmdir()
+        return bool(numbers)
 
     def clean_all(self, own: Path) -> None:
-        """Clean every run that has several generations or was removed."""
+        """Clean every run that may have several generations."""
         for run in _names(self.reruns):
             self.clean(run, own)
 
@@ -134,26 +127,13 @@ class Generations:
         """Move older generations of a run into ``own``, a new folder of this process, and damaged ones to
         ``damaged``.
 
-        Only generations with a newer complete one are moved, and old marks of removed runs. So numbers only
-        grow, and no place is used twice within an hour.
+        Only generations with a newer complete one are moved, so numbers only grow.
 
         Args:
             at_once: whether to move damaged generations even if the newer one is not old yet.
         """
         with contextlib.suppress(OSError, DataError):  # such as when another process does the same
             self._clean(run, own, at_once)
-
-    def rescue(self, own: Path) -> None:
-        """Publish a run that a dead process had moved into its own folder in order to replace it.
-
-        Earlier versions replaced runs this way: the folder has ``old-<k>`` and, unless damaged, ``new``.
-        """
-        run, olds = own.name.partition(".")[0], sorted(own.glob("old-*"))
-        for one in (own / "new", *olds) if olds else ():
-            with contextlib.suppress(OSError, DataError, RunExistsError):
-                record = RunRecord(one)
-                if record.info.id == run and not record.verify():
-                    self.publish(one, run, replace=False)
 
     def warn(self, fault: DataError) -> None:
         """Warn of a damaged run, once."""
@@ -162,19 +142,16 @@ class Generations:
             _log.warning("skipped: %s", fault)
 
     def _clean(self, run: str, own: Path, at_once: bool) -> None:
-        numbers = self._move_removed(run, own)
-        if len(numbers) < 2 and not self._is_removed(run):
+        numbers = self._existing(run)
+        if not numbers:  # a removal was killed
+            (self.reruns / run).rmdir()
+        if len(numbers) < 2:
             return
         now = own.stat().st_mtime  # from the clock of the file system, as the times of the generations
 
         def is_old(number: int) -> bool:
             return now - _published(self._place(run, number)) > GRACE
 
-        if len(numbers) == 1:
-            if is_old(numbers[0]):
-                self._place(run, numbers[0]).rename(own / f"{run}-{numbers[0]}")
-                (self.reruns / run).rmdir()
-            return
         if not (at_once or is_old(numbers[-2])):
             return  # unopened: there may be thousands
         complete = sound = False  # whether one of the newer generations is
@@ -183,10 +160,7 @@ class Generations:
             try:
                 record = self._open(run, number)
             except BrokenRunError as error:
-                if self._is_removal_mark(run, number):
-                    if sound:
-                        place.rename(own / f"{run}-{number}")
-                elif complete:
+                if complete:
                     self._set_aside(run, place, error)
                 continue
             complete = True
@@ -194,26 +168,6 @@ class Generations:
                 place.rename(own / f"{run}-{number}")
             else:
                 sound = is_old(number) and not record.verify()
-
-    def _is_removal_mark(self, run: str, number: int) -> bool:
-        """Whether this generation is the mark of a removed run."""
-        return number > 1 and (self._place(run, number) / _REMOVED).is_file()
-
-    def _is_removed(self, run: str) -> bool:
-        """Whether the newest generation is such a mark."""
-        with contextlib.suppress(DataError):
-            return self._is_removal_mark(run, next(iter(self._numbers(run)), 1))
-        return False
-
-    def _move_removed(self, run: str, own: Path) -> list[int]:
-        """Move generations older than a mark into ``own``; the numbers of the others, newest first."""
-        numbers = self._existing(run)
-        newest = next((number for number in numbers if self._is_removal_mark(run, number)), 0)
-        for number in numbers:
-            if number < newest:
-                with contextlib.suppress(FileNotFoundError):  # a process that cleans this run has moved it
-                    self._place(run, number).rename(own / f"{run}-{number}")
-        return [number for number in numbers if number >= newest]
 
     def _open(self, run: str, number: int) -> RunRecord:
         record = RunRecord(self._place(run, number))
@@ -234,6 +188,7 @@ class Generations:
             raise DataError(folder, [f"cannot be read: {error.strerror or error}"]) from None
 
     def _existing(self, run: str) -> list[int]:
+        """Numbers of all generations, the newest first."""
         return self._numbers(run) + [1] * os.path.lexists(self.runs / run)
 
     def _set_aside(self, run: str, place: Path, fault: BrokenRunError) -> None:

@@ -7,8 +7,7 @@ Layout::
         run.json              identity, metrics, environment, data, notes; sha256 of itself and of each file
         <table>.parquet       epochs, predictions, classes, curve, ...
         networks.safetensors  fitted tensors, if the run saved them
-      reruns/<id>/<n>/      the same run, computed again, or the mark that it was removed
-                            (zslbench.store.generations)
+      reruns/<id>/<n>/      the same run, computed again (zslbench.store.generations)
       unfinished/<id>/      checkpoints and info.json of a run that is being computed or was interrupted
       unfinished/<id>.lock  held by the process that computes it (zslbench.store.workspace)
       tmp/<id>.<host>.<random>/new/  a run being written; renamed to its place when it is on the disk
@@ -302,7 +301,7 @@ class Store:
         return own.stat().st_mtime - swept >= SWEEP  # both from the clock of the file system
 
     def _sweep(self, own: Path) -> None:
-        remove_dead(self._tmp, before=self._generations.rescue)
+        remove_dead(self._tmp)
         self._generations.clean_all(own)
         for run in self._workspaces.names():
             if all(map(self._is_finished, self._workspaces.needed_for(run))):

@@ -22,7 +22,7 @@ import secrets
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -165,15 +165,14 @@ def scratch(parent: Path, run: str) -> Iterator[Path]:
             _lock_of(folder).unlink(missing_ok=True)
 
 
-def remove_dead(parent: Path, before: Callable[[Path], None]) -> None:
-    """Remove dead processes' folders, after ``before(folder)``, and day-old lock files without a folder."""
+def remove_dead(parent: Path) -> None:
+    """Remove dead processes' folders, and day-old lock files without a folder."""
     for folder in [path for path in parent.iterdir() if path.is_dir()]:
         lock_file = _lock_of(folder)
         # While the lock is held no other process can take the folder; a living process holds its own.
         with contextlib.suppress(OSError), FileLock(lock_file, thread_local=False, timeout=0):
             own = folder.name.split(".")[1:2] == [host()]
             if own or time.time() - last_change(folder) > _DAY:
-                before(folder)
                 shutil.rmtree(folder, ignore_errors=True)
                 lock_file.unlink(missing_ok=True)
     for lock in parent.glob("*.lock"):
