@@ -1,6 +1,6 @@
 import typing
 
-from .api import Result as Result, ablate as ablate, bench as bench, load as load, run as run
+from .api import Result as Result, bench as bench, load as load, run as run
 from .errors import ZslbenchError as ZslbenchError
 from .plugin.declarations import (
     Command as Command,

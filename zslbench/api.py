@@ -11,23 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zslbench.data.split_sets import find_splits, is_split_set
-from zslbench.errors import MissingData, UnknownName, ZslbenchError
+from zslbench.errors import UnknownName, ZslbenchError
 from zslbench.evaluation.selection import Selection
 from zslbench.experiment.datasets import DatasetCache
 from zslbench.experiment.events import Display, Quiet, tracked
 from zslbench.experiment.execution import compute_all
 from zslbench.experiment.fitted_run import FittedRun, Notify, load_run
 from zslbench.experiment.job import Job, choose_mode, replicas_for, seed_numbers
-from zslbench.experiment.options import ABLATION_DATASETS, AllOptions, RunOptions, takes
+from zslbench.experiment.options import AllOptions, RunOptions, takes
 from zslbench.experiment.recipe import resolve
 from zslbench.experiment.suites.cells import SuiteOutcome
 from zslbench.experiment.suites.definition import Suite
 from zslbench.experiment.suites.executor import requested_executor
-from zslbench.experiment.suites.from_options import ablation_suite, run_suite
+from zslbench.experiment.suites.from_options import run_suite
 from zslbench.experiment.suites.run import Watcher, prepare
 from zslbench.plugin.discovery import registry
 from zslbench.plugin.lookup import Registry
-from zslbench.report.ablation import Ablation, ablation_of
 from zslbench.report.over_splits import splits_table
 from zslbench.report.results import runs_frame, seeds_table
 from zslbench.report.tables.model import Table
@@ -134,7 +133,8 @@ def _run_suite(
     suite: Suite, known: Registry, given: AllOptions, force: bool, display: Display, watcher: Watcher | None
 ) -> Result:
     """The runs of a suite of one line, perhaps computed by an executor."""
-    prepared = prepare(suite, known, retry_failed=True, force=force, display=display, **_run_options(given))
+    options = {name: getattr(given, name) for name in RunOptions.__dataclass_fields__}
+    prepared = prepare(suite, known, retry_failed=True, force=force, display=display, **options)
     for cell in prepared.cells:
         if cell.error is not None:
             raise cell.error
@@ -146,10 +146,6 @@ def _run_suite(
     if left := len(prepared.cells) - len(outcome.records):
         raise ZslbenchError(f"{left} of the runs are being computed by other processes; run it again later")
     return Result(outcome.records, len(outcome.records) - prepared.computed)
-
-
-def _run_options(given: RunOptions) -> dict[str, Any]:
-    return {name: getattr(given, name) for name in RunOptions.__dataclass_fields__}
 
 
 def load(
@@ -202,58 +198,3 @@ def bench(
         Interrupted: stopped on request; the same call resumes.
     """
     return prepare(suite, registry(), **options).run(watcher or Watcher())
-
-
-@takes(AllOptions)
-def ablate(
-    method: str = "sc-egg",
-    *,
-    dataset: str | Sequence[str] = ABLATION_DATASETS,
-    variants: Sequence[str] | None = None,
-    seeds: int | Sequence[int] = 1,
-    select: str = "val",
-    display: Display | None = None,
-    watcher: Watcher | None = None,
-    **options: Any,
-) -> Ablation:
-    """Run every variant of a method on every data set, as a suite. Finished runs are reused.
-
-    A run that fails does not stop the others. A data set that is not on this machine is marked as missing,
-    unless all of them are.
-
-    Args:
-        variants: only these, and always the whole method; None: all.
-        options: those of :func:`zslbench.run`; settings that a variant's swapped components lack are ignored
-            there.
-
-    Raises:
-        MissingData: none of the data sets is on this machine.
-        ZslbenchError: anything else that the caller can correct, before a run begins.
-        Interrupted: stopped on request; the same call resumes.
-    """
-    known = registry()
-    declared = known.method(method).declaration
-    datasets = (dataset,) if isinstance(dataset, str) else tuple(dataset)
-    given = AllOptions(**options)
-    suite = ablation_suite(declared, variants, datasets, seed_numbers(seeds), select, given)
-    prepared = prepare(
-        suite,
-        known,
-        retry_failed=True,
-        across_lines=True,
-        display=display,
-        **_run_options(given),
-    )
-    for cell in prepared.cells:
-        if cell.resolved is None:
-            raise UnknownName(cell.reason)
-        if cell.status == "cannot run" and cell.error is not None:
-            raise cell.error
-    absent = [cell for cell in prepared.cells if cell.status == "no data"]
-    missing = list(dict.fromkeys(cell.reason for cell in absent))
-    if len(absent) == len(prepared.cells):
-        raise MissingData(", ".join(suite.datasets), missing)
-    for reason in missing:
-        prepared.display.say(reason)
-    outcome = prepared.run(watcher or Watcher())
-    return ablation_of(outcome, declared, given.reading, len(outcome.records) - prepared.computed, missing)

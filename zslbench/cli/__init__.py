@@ -17,12 +17,9 @@ __getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 _COMMANDS = {
     "run": ("run:run", "Run a method, or a custom composition of components, on a data set."),
-    "ablate": ("run:ablate", "Run a method's variants and show what each part contributes."),
     "bench": ("bench:bench", "Run the missing cells of a suite and show its table."),
     "suites": ("bench:suites", "List suites, or the lines of one."),
-    "show": ("results:show", "Show a run: metrics, settings, data, environment."),
-    "table": ("results:table", "Compare methods on data sets from the runs in the store."),
-    "compare": ("results:compare", "Compare two runs: settings, metrics, classes."),
+    "table": ("table:table", "Compare methods on data sets from the runs in the store."),
     "work": ("work:work", ""),  # executors start it; not listed
 }
 

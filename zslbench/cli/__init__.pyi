@@ -1,4 +1,5 @@
 from .completion import complete_datasets as complete_datasets, complete_methods as complete_methods
+from .grid import watching as watching
 from .main import (
     LazyGroup as LazyGroup,
     cli as cli,
@@ -11,7 +12,9 @@ from .options import (
     SEEDS as SEEDS,
     SELECTIONS as SELECTIONS,
     STORED_SELECTIONS as STORED_SELECTIONS,
+    candidates_option as candidates_option,
     data_root_option as data_root_option,
+    emit_notes as emit_notes,
     filter_options as filter_options,
     fitting_options as fitting_options,
     format_option as format_option,

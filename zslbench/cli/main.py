@@ -32,9 +32,9 @@ _LONGEST = 10_000
 """Characters of a message; the rest is cut off."""
 
 
-def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.meta[_DEBUG] = True  # contexts of one command line share their meta
+def _remembered(key: str) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """The callback of a flag that sets a key of the ``meta`` that contexts of one command line share."""
+    return lambda ctx, _, value: ctx.meta.update({key: True} if value else {})
 
 
 def sets_environment(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
@@ -58,11 +58,6 @@ def sets_environment(name: str) -> Callable[[click.Context, click.Parameter, boo
     return callback
 
 
-def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.meta[QUIET] = True
-
-
 EVERYWHERE = [
     click.Option(
         ["--strict-plugins"],
@@ -72,13 +67,17 @@ EVERYWHERE = [
         help="Treat a broken plugin as an error (like ZSLBENCH_STRICT_PLUGINS=1).",
     ),
     click.Option(
-        ["--debug"], is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of errors."
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        callback=_remembered(_DEBUG),
+        help="Show tracebacks of errors.",
     ),
     click.Option(
         ["-q", "--quiet"],
         is_flag=True,
         expose_value=False,
-        callback=_set_quiet,
+        callback=_remembered(QUIET),
         help="Show only results, warnings and errors.",
     ),
 ]

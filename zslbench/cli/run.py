@@ -1,4 +1,4 @@
-"""``zslbench run`` computes or reuses runs of a method; ``zslbench ablate`` those of all its variants."""
+"""``zslbench run`` computes or reuses runs of a method."""
 
 from __future__ import annotations
 
@@ -11,19 +11,13 @@ from zslbench.cli.options import (
     SEED,
     SEEDS,
     candidates_option,
-    emit_notes,
     fitting_options,
     format_option,
     running_options,
     select_option,
 )
-from zslbench.errors import SettingsError, ZslbenchError
-from zslbench.experiment.options import ABLATION_DATASETS
-from zslbench.output import echo
+from zslbench.errors import SettingsError
 from zslbench.report.tables.render import emit
-
-SIDE_BY_SIDE = 13
-"""Up to this many columns, one table has all data sets; beyond it, each data set has a table."""
 
 
 @click.command()
@@ -86,50 +80,3 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
     emit(runs_frame(result.records) if machine else result.as_table(title), fmt)
     for text in trust_notes(result.records):
         display.warn(text)
-
-
-@click.command()
-@click.argument("method", default="sc-egg", shell_complete=complete_methods)
-@click.option(
-    "--dataset",
-    "datasets",
-    multiple=True,
-    default=ABLATION_DATASETS,
-    shell_complete=complete_datasets,
-    show_default=True,
-    help="Data set; repeatable. 'NAME/*', in quotes, means all splits in folder NAME.",
-)
-@click.option("--variants", metavar="A,B", help="Only these variants and the full method (default: all).")
-@click.option("--seeds", type=SEEDS, default=1, show_default=True, help="Run seeds 0 to N-1.")
-@select_option
-@fitting_options
-@candidates_option
-@running_options
-@format_option
-def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options: Any) -> None:
-    """Run the variants of METHOD on data sets and show what each of its parts contributes.
-
-    Finished runs are reused and interrupted ones resume, so a stopped command can simply be repeated.
-    Differences from the full method are computed per seed. Published results are shown where the method
-    declares them for the data set.
-    """
-    from zslbench import api
-    from zslbench.cli.grid import watching
-
-    chosen = None if variants is None else [name.strip() for name in variants.split(",") if name.strip()]
-    with watching() as watcher:
-        found = api.ablate(dataset=datasets, variants=chosen, display=watcher, watcher=watcher, **options)
-    if fmt in ("csv", "json"):
-        emit(found.frame(), fmt)
-    else:
-        tables = [found.as_table()]
-        if fmt != "latex" and len(tables[0].columns) > SIDE_BY_SIDE:
-            tables = [found.as_table([dataset]) for dataset in found.columns]
-        for place, table in enumerate(tables):
-            if place:
-                echo()
-            emit(table, fmt)
-    emit_notes(found.notes(), fmt)
-    if found.failures:
-        failed, runs = len(found.failures), len(found.failures) + len(found.records)
-        raise ZslbenchError(f"{failed} of {runs} runs failed: {'; '.join(found.failures)}")

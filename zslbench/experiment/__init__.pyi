@@ -23,6 +23,7 @@ from .job import (
 )
 from .open_run import STAGES as STAGES
 from .options import (
+    AllOptions as AllOptions,
     FitOptions as FitOptions,
     MachineOptions as MachineOptions,
     RunOptions as RunOptions,
@@ -56,8 +57,10 @@ from .suites.executor import (
     executor_class as executor_class,
     requested_executor as requested_executor,
 )
+from .suites.from_options import ablation_suite as ablation_suite
 from .suites.group_state import GroupReport as GroupReport, GroupState as GroupState
 from .suites.lines import Line as Line
+from .suites.run import Watcher as Watcher, prepare as prepare
 from .suites.submission import (
     PlannedCell as PlannedCell,
     PlannedGroup as PlannedGroup,

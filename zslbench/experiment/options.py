@@ -29,9 +29,6 @@ else:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-ABLATION_DATASETS = ("cub", "sun")
-"""The data sets of an ablation unless the user names others."""
-
 COUNT = click.IntRange(1, 1_000_000)
 SEED = click.IntRange(0, LARGEST)
 SEEDS = click.IntRange(1, MOST_SEEDS)

@@ -1,3 +1,4 @@
+from .ablation import Ablation as Ablation, ablation_of as ablation_of
 from .bootstrap import difference_over_classes as difference_over_classes, over_classes as over_classes
 from .comparison import comparison_frame as comparison_frame, comparison_table as comparison_table
 from .console import Console as Console, TextColumn as TextColumn
@@ -29,6 +30,7 @@ from .orders import (
 from .predictions import (
     confusions_frame as confusions_frame,
     image_files as image_files,
+    most_confused as most_confused,
     predictions_frame as predictions_frame,
 )
 from .published import (

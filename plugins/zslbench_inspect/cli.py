@@ -1,28 +1,14 @@
-"""Results in the store: ``zslbench show``, ``table`` and ``compare``."""
+"""``zslbench show`` and ``zslbench compare``: a finished run in detail, and two of them side by side."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from zslbench.cli.options import (
-    data_root_option,
-    emit_notes,
-    filter_options,
-    format_option,
-    metrics_option,
-    note,
-    note_empty,
-    store_option,
-)
+from zslbench.cli import data_root_option, emit_notes, format_option, note, store_option
 from zslbench.errors import PluginError, ZslbenchError
 from zslbench.output import echo
-from zslbench.report.tables.render import emit
-
-if TYPE_CHECKING:
-    from zslbench.report.filters import Filters
 
 CONFUSIONS = 20
 """How many confusions of each task are shown to readers."""
@@ -61,9 +47,9 @@ def show(
     fmt: str,
 ) -> None:
     """Show a run: metrics, settings, data, environment. RUN is its id or the first characters of it."""
-    from zslbench.plugin.discovery import registry
-    from zslbench.report.one_run import explain_run, run_details
-    from zslbench.store.store import Store
+    from zslbench.plugin import registry
+    from zslbench.report import emit, explain_run, run_details
+    from zslbench.store import Store
 
     if classes + epochs + predictions + confusions + curve > 1:
         raise click.UsageError("give one of --classes, --epochs, --predictions, --confusions and --curve")
@@ -78,14 +64,14 @@ def show(
         emit(table, fmt, title=record.info.id, decimals=4 if curve else 2)
         return
     if confusions:
-        from zslbench.report.predictions import confusions_frame, most_confused
+        from zslbench.report import confusions_frame, most_confused
 
         matrix = confusions_frame(record)
         emit(matrix if fmt in ("csv", "json") else most_confused(matrix, CONFUSIONS), fmt, decimals=1)
         return
     known = registry()
     if predictions:
-        from zslbench.report.predictions import predictions_frame
+        from zslbench.report import predictions_frame
 
         found = predictions_frame(record, known, data_root)
         if found["file"].isna().all():
@@ -100,45 +86,6 @@ def show(
     details = known.call_hook("zslbench_run_details", store=where.root, record=record)
     more = [{"about": plugin, "name": name, "value": value} for plugin, (name, value) in details]
     emit([*run_details(record, rows), *more], fmt, title=f"run {record.info.id}")
-
-
-@click.command()
-@filter_options
-@click.option(
-    "--show",
-    metavar="WHAT,...",
-    help="What the table shows in addition: published, difference (ours minus published), interval "
-    "(± half of a 95 % interval instead of ± std).",
-)
-@metrics_option
-@store_option
-@format_option
-def table(store: Path | None, fmt: str, show: str | None, metrics: str | None, filters: Filters) -> None:
-    """Compare methods on data sets: CZSL Acc and GZSL U, S, H, mean ± std over the seeds in the store.
-
-    With --dataset 'NAME/*' the splits in folder NAME share a row: mean ± std over splits.
-
-    The best of comparable rows is marked, and so are rows tied with it. csv and json are always complete,
-    regardless of --show.
-    """
-    from zslbench.evaluation.metrics import metrics_named
-    from zslbench.report.comparison import SHOW, comparison_frame, comparison_table
-    from zslbench.report.figures import parse_choices
-    from zslbench.report.results import trust_notes
-    from zslbench.store.store import Store
-
-    shown, named = parse_choices(show, SHOW), metrics_named(metrics)
-    where = Store.default(store)
-    records = filters.finished(where.records())
-    if not records:
-        note_empty(where)
-        emit([], fmt)
-        return
-    if fmt in ("csv", "json"):
-        emit(comparison_frame(records, metrics=named, split_sets=filters.split_sets), fmt)
-        emit_notes(trust_notes(records), fmt)
-    else:
-        emit(comparison_table(records, shown, metrics=named, split_sets=filters.split_sets), fmt)
 
 
 @click.command()
@@ -164,8 +111,8 @@ def compare(run_a: str, run_b: str, classes: int, seeds: bool | None, store: Pat
     RUN_A and RUN_B are ids or the first characters of them. Differences are A minus B. Runs on different
     data sets or splits cannot be compared, and the exit code is then 1.
     """
-    from zslbench.report.results import trust_notes
-    from zslbench.report.two_runs import compare as compare_runs
+    from zslbench import compare as compare_runs
+    from zslbench.report import emit, trust_notes
 
     found = compare_runs(run_a, run_b, store=store, seeds=seeds)
     if fmt in ("csv", "json"):
