@@ -81,7 +81,7 @@ class ClassifierInputs:
         if self._sees_g or self.generator is None or not self.generator.redraws or trained.task == "czsl":
             return fit
         g, _ = self.training_images(view, space)
-        return _each_program(fit, lambda program: self._redrawn(program, trained.features, g))
+        return each_program(fit, lambda program: self._redrawn(program, trained.features, g))
 
     def _redrawn(self, program: Program, inputs: Tensor, g: Tensor) -> Program:
         if program.features is not inputs:
@@ -279,7 +279,7 @@ class Redrawn(Rows):
         return self._inputs[rows]
 
 
-def _each_program(fit: Fit, change: Callable[[Program], Program]) -> Fit:
+def each_program(fit: Fit, change: Callable[[Program], Program]) -> Fit:
     """What ``fit`` returned, with each of its programs changed."""
     if isinstance(fit, Program):
         return change(fit)

@@ -135,15 +135,10 @@ def leaves(thing: Any, path: str = "") -> dict[str, Tensor]:
     }
 
 
-def snapshot(thing: Any) -> dict[str, Tensor]:
-    """Copies of all tensors in ``thing``."""
-    return {path: tensor.detach().clone() for path, tensor in leaves(thing).items()}
-
-
 @contextmanager
 def unchanged(who: str, arguments: Any) -> Iterator[None]:
     """Require that no tensor in ``arguments`` changes within the context; ``who`` would change it."""
-    before = snapshot(arguments)
+    before = {path: tensor.detach().clone() for path, tensor in leaves(arguments).items()}
     yield
     require_same(before, leaves(arguments), f"{who} changes {{}} in place; work on a copy")
 

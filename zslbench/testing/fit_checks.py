@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -160,29 +161,28 @@ def state_in_networks(case: ComponentCase) -> None:
 def guide_is_optional(case: ComponentCase) -> None:
     """Without a guide ``fit`` works, or raises a ZslbenchError that says it needs one."""
     space = case.space()
-    try:
+    with _clear_errors("fit without a guide"):
         case.fit(case.inputs.view(space, space.seen))
-    except ZslbenchError:
-        return
-    except Exception as error:
-        raise Fault(
-            f"fit without a guide raises {type(error).__name__}; raise a ZslbenchError that says what to do"
-        ) from error
 
 
 def encoder_is_optional(case: ComponentCase) -> None:
     """After a generator without an encoder ``fit`` works, or raises a ZslbenchError that says so."""
     space = case.space()
     made = case.make(space, WithoutEncoder(case.inputs.width, space))
-    try:
+    with _clear_errors("fit after a generator without an encoder"):
         finish(made.fit(case.view(space)), space)
+
+
+@contextmanager
+def _clear_errors(what: str) -> Iterator[None]:
+    """Require that errors say what to do."""
+    try:
+        yield
     except ZslbenchError:
-        return
+        pass
     except Exception as error:
-        raise Fault(
-            f"fit after a generator without an encoder raises {type(error).__name__}; raise a ZslbenchError "
-            "that says what to do"
-        ) from error
+        text = f"{what} raises {type(error).__name__}; raise a ZslbenchError that says what to do"
+        raise Fault(text) from error
 
 
 # --- stages that are reused ----------------------------------------------------------------------

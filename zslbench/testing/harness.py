@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator as Coroutine
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -12,10 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from zslbench.experiment.inputs import each_program
 from zslbench.plugin.declarations import Component
 from zslbench.plugin.interfaces import Generator
 from zslbench.plugin.lookup import Registered
-from zslbench.plugin.programs import Derived, Fit, Program, Step
+from zslbench.plugin.programs import Fit, Program, Step
 from zslbench.plugin.settings import ComponentSettings
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_class
@@ -231,11 +231,12 @@ class ComponentCase:
         """The programs of ``fit``; none for a closed form."""
         space = self.space(data)
         fit = self.make(space).fit(self.view(space, data))
-        if isinstance(fit, dict | Program):
-            return [fit] if isinstance(fit, Program) else []
+        if isinstance(fit, Program):
+            return [fit]
         # A generator function's later programs build on the networks of earlier ones.
         programs: list[Program] = []
-        finish(fit, space, programs, seed)
+        if not isinstance(fit, dict):
+            finish(fit, space, programs, seed)
         return programs
 
 
@@ -246,13 +247,15 @@ def finish(
     seed: int = 0,
     stages: Stages | None = None,
 ) -> Networks:
-    """The networks of what ``fit`` returned, trained for one epoch; ``programs`` gets those yielded."""
-    if isinstance(fit, Program):
-        fit = shortened(fit)
-    elif not isinstance(fit, dict):
-        fit = _each(fit, [] if programs is None else programs)
+    """The networks of what ``fit`` returned, trained for one epoch; ``programs`` gets its programs."""
+
+    def change(program: Program) -> Program:
+        if programs is not None:
+            programs.append(program)
+        return shortened(program)
+
     training = Training(Streams(seed, space.semantics.device), stage="check", stages=stages)
-    return complete(fit, space.semantics, training).networks
+    return complete(each_program(fit, change), space.semantics, training).networks
 
 
 def shortened(program: Program) -> Program:
@@ -263,17 +266,3 @@ def shortened(program: Program) -> Program:
 def steps_of(program: Program) -> list[Step]:
     """The different steps of a program."""
     return list({id(step): step for steps in program.passes for step in steps}.values())
-
-
-def _each(
-    fit: Coroutine[Program | Derived, Networks, Networks], seen: list[Program]
-) -> Coroutine[Program | Derived, Networks, Networks]:
-    try:
-        part = next(fit)
-        while True:
-            if isinstance(part, Program):
-                seen.append(part)
-                part = shortened(part)
-            part = fit.send((yield part))
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
