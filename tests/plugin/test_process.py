@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -24,10 +23,6 @@ from zslbench.plugin.process import START, STATE, preserved
 
 def _decimals() -> None:
     decimal.getcontext().prec = 3
-
-
-def _style() -> None:
-    matplotlib.rcParams["lines.linewidth"] = 77.0
 
 
 def _stderr() -> None:
@@ -56,7 +51,6 @@ CHANGES: dict[str, Callable[[], Any]] = {
     "torch's cuDNN flags": _benchmark,
     "numpy's handling of floating-point errors": lambda: np.seterr(all="raise"),
     "numpy's print options": lambda: np.set_printoptions(precision=2),
-    "matplotlib's settings": _style,
     "the precision of decimal numbers": _decimals,
     "the filters of warnings": lambda: warnings.simplefilter("error"),
     "the level of logging": lambda: logging.disable(logging.CRITICAL),

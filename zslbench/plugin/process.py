@@ -69,19 +69,6 @@ def _set_signal_handlers(before: Mapping[int, Any]) -> None:
             signal.signal(number, handler)
 
 
-def _style() -> dict[str, Any] | None:
-    """matplotlib's settings, where it is in use."""
-    pyplot: Any = sys.modules.get("matplotlib")
-    return None if pyplot is None else {**dict.copy(pyplot.rcParams), "backend": None}
-
-
-def _set_style(before: Mapping[str, Any] | None) -> None:
-    pyplot: Any = sys.modules["matplotlib"]
-    with warnings.catch_warnings():  # deprecated settings warn
-        warnings.simplefilter("ignore")
-        pyplot.rcParams.update({key: one for key, one in (before or {}).items() if key != "backend"})
-
-
 def matmul_precision() -> str:
     """torch's precision of float32 matrix products; ``"highest"`` from now on where torch cannot tell it,
     because somebody has mixed torch's old and new functions for it."""
@@ -121,7 +108,6 @@ STATE: Mapping[str, _Access] = {
     "torch's cuDNN flags": _attributes(_backends, "enabled", "benchmark", "deterministic", "allow_tf32"),
     "numpy's handling of floating-point errors": (np.geterr, lambda errors: np.seterr(**errors)),
     "numpy's print options": (np.get_printoptions, lambda options: np.set_printoptions(**options)),
-    "matplotlib's settings": (_style, _set_style),
     "the precision of decimal numbers": (
         lambda: decimal.getcontext().prec,
         lambda digits: setattr(decimal.getcontext(), "prec", digits),
