@@ -12,22 +12,24 @@ Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 def _completer(names: Callable[[click.Context], Iterable[str]]) -> Complete:
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-        with contextlib.suppress(
-            Exception
-        ):  # the shell is waiting, and an error message would garble its line
+        with contextlib.suppress(Exception):  # the shell waits, and a message would garble its line
             return sorted(name for name in names(ctx) if name.startswith(incomplete))
         return []
 
     return complete
 
 
-def _methods(_: click.Context) -> Iterable[str]:
+@_completer
+def complete_methods(_: click.Context) -> Iterable[str]:
+    """Registered methods."""
     from zslbench.plugin.discovery import registry
 
     return [one.name for one in registry().methods()]
 
 
-def _datasets(ctx: click.Context) -> Iterable[str]:
+@_completer
+def complete_datasets(ctx: click.Context) -> Iterable[str]:
+    """Registered data sets, and folders under the data root."""
     from zslbench.data.locations import data_root, dataset_folders
     from zslbench.plugin.discovery import registry
 
@@ -35,14 +37,9 @@ def _datasets(ctx: click.Context) -> Iterable[str]:
     return {one.name for one in registry().components("dataset")} | folders.keys()
 
 
-def _suites(_: click.Context) -> Iterable[str]:
+@_completer
+def complete_suites(_: click.Context) -> Iterable[str]:
+    """Packaged suites."""
     from zslbench.experiment.suites.definition import suite_names
 
     return suite_names()
-
-
-complete_methods = _completer(_methods)
-complete_datasets = _completer(_datasets)
-"""Registered data sets, and folders under the data root."""
-complete_suites = _completer(_suites)
-"""Packaged suites."""

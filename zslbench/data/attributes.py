@@ -55,7 +55,7 @@ def attribute_count(folder: Path) -> dict[str, int]:
     found: dict[str, int] = {}
     with contextlib.suppress(OSError):
         if (path := sidecar(folder, ATTRIBUTE_NAMES)) is not None:
-            found[path.name] = len(_lines(path))
+            found[path.name] = len(listed_lines(path))
     with contextlib.suppress(DataError):
         if (path := sidecar(folder, ATTRIBUTE_VECTORS)) is not None:
             found[path.name] = len(read_vectors(path))
@@ -86,13 +86,16 @@ def attribute_names(folder: Path, count: int, vectors: Vectors | None) -> tuple[
     path = sidecar(folder, ATTRIBUTE_NAMES) or _same_vectors(folder, vectors)
     if path is None:
         return None
-    names = _unnumbered(_lines(path))
+    names = _unnumbered(listed_lines(path))
     if len(names) != count:
         raise DataError(path, [f"has {len(names)} attribute names, the data set {count} attributes"])
     return names, path
 
 
-def _lines(path: Path) -> list[str]:
+def listed_lines(path: Path) -> list[str]:
+    """The lines of a text file that are not empty; none if there is no file."""
+    if not path.is_file():
+        return []
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     return [line.strip() for line in text.splitlines() if line.strip()]
 

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from zslbench.data.folder import FileVariables, transposed
 from zslbench.data.matfile import read_mat
 from zslbench.data.npy import open_npy
-from zslbench.data.once import FileState, cache_folder, file_state, is_known, is_settled, remember
+from zslbench.data.once import cache_folder, file_state, is_known, is_settled, remember
 from zslbench.data.provenance import array_sha256
 from zslbench.data.validate import Findings
 from zslbench.errors import DataError
@@ -39,7 +39,8 @@ def read_features(path: Path, findings: Findings) -> Rows | None:
     state = file_state(path)
     if state[1] < LARGE or not is_settled(state):
         return _parse(path, findings)
-    folder, place, name = _names(path, state)
+    folder, place = cache_folder() / "features", f"{path_name(path.stem)}-{_digest(state[0])}"
+    name = f"{place}-{_digest((_VERSION, state))}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{place}.lock"):  # only one of several processes parses
@@ -59,14 +60,8 @@ def _parse(path: Path, findings: Findings) -> Rows | None:
     return None if matrix is None else transposed(matrix)
 
 
-def _names(path: Path, state: FileState) -> tuple[Path, str, str]:
-    """The cache's folder, and the prefixes of names in it: for this path, and for this state of the file."""
-
-    def digest(value: object) -> str:
-        return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
-
-    place = f"{path_name(path.stem)}-{digest(state[0])}"
-    return cache_folder() / "features", place, f"{place}-{digest((_VERSION, state))}"
+def _digest(value: object) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def _mapped(folder: Path, name: str) -> Rows | None:

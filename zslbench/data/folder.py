@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from zslbench.data.attributes import attribute_count, transposition
+from zslbench.data.attributes import attribute_count, listed_lines, transposition
 from zslbench.data.locations import SPLITS_FILE
 from zslbench.data.matfile import MatValue, mat_variables, read_mat
 from zslbench.data.validate import PARTS, Findings, Severity, class_name, dataset_findings, few
@@ -175,7 +175,7 @@ class FolderContents:
 
     def _class_counts(self) -> dict[str, int]:
         """The number of classes according to each source that states it."""
-        names, listed = self.variables.get("allclasses_names"), _lines(self.folder / "allclasses.txt")
+        names, listed = self.variables.get("allclasses_names"), listed_lines(self.folder / "allclasses.txt")
         labels = np.zeros(0) if self.images is None else self.images.labels
         found = {"class names": len(names) if isinstance(names, list) else len(listed)}
         return {
@@ -214,9 +214,9 @@ class FolderContents:
         present) lists the unseen classes by them: some copies are not sorted by class id. Otherwise
         ``class_001`` and so on.
         """
-        listed = _lines(self.folder / "allclasses.txt")
+        listed = listed_lines(self.folder / "allclasses.txt")
         if len(listed) == count == len(set(listed)):
-            official = set(_lines(self.folder / "testclasses.txt"))
+            official = set(listed_lines(self.folder / "testclasses.txt"))
             unseen = _classes_of(labels, self.parts["test_unseen"])
             if not official or official == {listed[one] for one in unseen if one < count}:
                 text = "class names are the lines of allclasses.txt, taken to be in the order of class ids"
@@ -274,7 +274,7 @@ class FolderContents:
         """Ids of the classes that a text file lists; None: there is no file, or it lists unknown ones."""
         if not (self.folder / file).is_file():
             return None
-        listed = _lines(self.folder / file)
+        listed = listed_lines(self.folder / file)
         ids = {name: number for number, name in reversed(list(enumerate(self.class_names)))}
         if unknown := [one for one in listed if one not in ids]:
             text = f"{file} lists {len(unknown)} unknown classes ({few(unknown)})"
@@ -383,10 +383,3 @@ def _read_splits(path: Path) -> dict[str, MatValue]:
 
 def _classes_of(labels: Indices, rows: Indices) -> Indices:
     return np.asarray(np.unique(labels[rows[(rows >= 0) & (rows < len(labels))]]))
-
-
-def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        return []
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -17,7 +17,7 @@ from zslbench.pipes import stoppers
 from zslbench.plugin.boundary import is_stop, one_line, plugin_code, printing_to_stderr
 from zslbench.plugin.hookspecs import RunTracker, hookimpl
 from zslbench.plugin.lookup import Registry
-from zslbench.plugin.targets import load_tracker
+from zslbench.plugin.targets import load_extra
 from zslbench.store.record import RunInfo, RunRecord
 from zslbench.training.context import Observer, Silent
 
@@ -205,7 +205,8 @@ def tracked(
             except UnknownName as error:
                 raise error if track is not None else UnknownName(f"{VARIABLE}: {error}") from None
             with plugin_code(f"tracker '{registered.name}'"):
-                tracker = load_tracker(registered)(where, store / "trackers" / registered.name)
+                cls = load_extra(registered, RunTracker)  # type: ignore[type-abstract]
+                tracker = cls(where, store / "trackers" / registered.name)
             listener = _Listener(registered.name, tracker)
             held.callback(listener.close)
             held.enter_context(known.listening(listener, f"tracker {registered.name}"))

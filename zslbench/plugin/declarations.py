@@ -56,7 +56,9 @@ class _Declaration:
     """
 
     name: str
+    """What users type."""
     summary: str
+    """One line for listings."""
 
     def __post_init__(self) -> None:
         if not self._is_named():
@@ -102,9 +104,7 @@ class Component(_Declaration):
 
     Args:
         kind: which of the five interfaces ``target`` implements.
-        name: what users type.
         target: ``"package.module:Class"``, imported when the component is used.
-        summary: one line for listings.
         settings: ``"package.module:Class"`` of a :class:`~zslbench.plugin.settings.ComponentSettings`, in a
             module that does not import torch; None: no settings.
         paper: where the component comes from.
@@ -229,7 +229,9 @@ class _Extra(_Declaration):
 
     target: str
     requires: tuple[str, ...] = ()
+    """Modules that it needs, for example ``("mlflow",)``."""
     extra: str | None = None
+    """The extra of the plugin's distribution that installs them."""
 
     def _faults(self) -> Iterator[str]:
         if not all(isinstance(one, str) for one in self.requires):
@@ -244,9 +246,6 @@ class Tracker(_Extra):
         name: what users type after ``--track``.
         target: ``"package.module:Class"`` of a :class:`zslbench.plugin.RunTracker`, imported when a user
             requests the tracker.
-        summary: one line for listings.
-        requires: modules that it needs, for example ``("mlflow",)``.
-        extra: the extra of the plugin's distribution that installs them.
     """
 
     def _faults(self) -> Iterator[str]:
@@ -263,9 +262,6 @@ class Executor(_Extra):
         name: what users type after ``--executor``.
         target: ``"package.module:Class"`` of a :class:`zslbench.experiment.RunExecutor`, imported when a user
             requests the executor.
-        summary: one line for listings.
-        requires: modules that it needs, for example ``("submitit",)``.
-        extra: the extra of the plugin's distribution that installs them.
         options: help of its own options, which users give as ``--NAME KEY=VALUE``; empty: it has none.
     """
 
@@ -277,7 +273,6 @@ class Command(_Declaration):
     """A command of the command line, ``zslbench NAME``.
 
     Args:
-        name: what users type.
         target: ``"package.module:attribute"`` of a :class:`click.Command` or group, imported when the command
             is used.
         summary: one line for ``zslbench --help``; empty: it is not listed.
@@ -294,9 +289,7 @@ class Method(_Declaration):
     """A composition of components that users run by one name.
 
     Args:
-        name: what users type.
         embedding, generator, classifier: component names; generator None: the method has none.
-        summary: one line for listings.
         group: ``"embedding"`` or ``"generative"``, the two groups of the field's tables.
         paper: citation.
         settings: overlay on the components' defaults, for example ``{"embedding.normalize": "minmax"}``.

@@ -22,7 +22,6 @@ from zslbench.plugin.lookup import Registered
 if TYPE_CHECKING:
     import click
 
-    from zslbench.plugin.hookspecs import RunTracker
     from zslbench.plugin.settings import ComponentSettings
 
 T = TypeVar("T")
@@ -93,13 +92,6 @@ def load_command(registered: Registered[Command]) -> click.Command:
         registered, "target", lambda found: isinstance(found, click.Command), "a click command"
     )
     return command
-
-
-def load_tracker(registered: Registered[Tracker]) -> type[RunTracker]:
-    """Import a tracker's class; errors as for :func:`load_extra`."""
-    from zslbench.plugin.hookspecs import RunTracker
-
-    return load_extra(registered, RunTracker)  # type: ignore[type-abstract]
 
 
 def load_extra(registered: Registered[Tracker] | Registered[Executor], base: type[T]) -> type[T]:

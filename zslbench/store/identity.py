@@ -64,8 +64,6 @@ def plain_data(
         return value
     if isinstance(value, Enum):
         raise TypeError(f"{where}: {value!r} is an enum; use its value")
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):

@@ -105,7 +105,8 @@ class RunRecord:
             self.environment: dict[str, Any] = content["environment"]
             self.data: dict[str, Any] = content["data"]
             self.notes: tuple[str, ...] = tuple(content["notes"])
-            self._files: dict[str, str] = content["files"]
+            self.digests: dict[str, str] = content["files"]
+            """The sha256 of each file except ``run.json``, by name."""
         except FileNotFoundError:
             raise NoRunError(folder, [f"has no {RUN_FILE}, so it is not a run of zslbench"]) from None
         except OSError as error:
@@ -114,23 +115,18 @@ class RunRecord:
             raise BrokenRunError(folder / RUN_FILE, [f"damaged: {error}"], _ADVICE) from None
 
     @property
-    def digests(self) -> Mapping[str, str]:
-        """The sha256 of each file except ``run.json``, by name."""
-        return self._files
-
-    @property
     def figures_only(self) -> bool:
         """Whether the run came from an archive of figures, without tables and networks."""
         return (self.folder / FIGURES_ONLY).is_file()
 
     def same_results(self, other: RunRecord) -> bool:
         """Whether both have the same metrics and, byte for byte, the same tables and networks."""
-        return self.metrics == other.metrics and self._files == other._files
+        return self.metrics == other.metrics and self.digests == other.digests
 
     @property
     def table_names(self) -> list[str]:
         """Names of the run's tables, sorted."""
-        return sorted(name.removesuffix(".parquet") for name in self._files if name.endswith(".parquet"))
+        return sorted(name.removesuffix(".parquet") for name in self.digests if name.endswith(".parquet"))
 
     def table(self, name: str) -> pandas.DataFrame:
         """One of the run's tables; UnknownName if it has none of this name.
@@ -141,7 +137,7 @@ class RunRecord:
         import pandas
 
         file = f"{name}.parquet"
-        if file not in self._files:
+        if file not in self.digests:
             raise UnknownName(
                 f"run {self.info.id}: no table '{name}', {did_you_mean(name, self.table_names)}"
             )
@@ -153,13 +149,13 @@ class RunRecord:
 
     def networks(self) -> dict[str, Tensor]:
         """The fitted tensors, on the CPU, by flattened name; DataError as :meth:`table`."""
-        return unpack_tensors(self._read(NETWORKS_FILE)) if NETWORKS_FILE in self._files else {}
+        return unpack_tensors(self._read(NETWORKS_FILE)) if NETWORKS_FILE in self.digests else {}
 
     def verify(self) -> list[str]:
         """One line for each file that is missing, changed or not part of the run; with :attr:`figures_only`,
         tables and networks may be missing."""
         faults, only = [], self.figures_only
-        for name, recorded in {RUN_FILE: hashlib.sha256(self._text).hexdigest(), **self._files}.items():
+        for name, recorded in {RUN_FILE: hashlib.sha256(self._text).hexdigest(), **self.digests}.items():
             try:
                 if sha256_of(_file(self.folder / name)) != recorded:
                     faults.append(f"{name}: not the file that was written (its sha256 differs)")
@@ -168,7 +164,7 @@ class RunRecord:
             except OSError as error:
                 faults.append(f"{name}: cannot be read ({error.strerror or error})")
         if self.folder.is_dir():
-            own = {RUN_FILE, *self._files, *([FIGURES_ONLY] if only else [])}
+            own = {RUN_FILE, *self.digests, *([FIGURES_ONLY] if only else [])}
             extra = {path.name for path in self.folder.iterdir()} - own
             faults += [f"{name}: not a file of this run" for name in sorted(extra)]
         return faults
@@ -186,7 +182,7 @@ class RunRecord:
                 ) from None
             fault = f"cannot be read: {error.strerror or error}"
         else:
-            if hashlib.sha256(data).hexdigest() == self._files[name]:
+            if hashlib.sha256(data).hexdigest() == self.digests[name]:
                 return data
             fault = "damaged: its sha256 is not the recorded one"
         if not self.folder.exists():

@@ -135,7 +135,7 @@ class Store:
 
     def has_begun(self, run: str) -> bool:
         """Whether there is an unfinished run with this id."""
-        return self._workspaces.exists(run)
+        return (self._workspaces.parent / run).is_dir()
 
     # --- writing ---------------------------------------------------------------------------------
 

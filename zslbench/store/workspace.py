@@ -82,10 +82,6 @@ class Workspaces:
         finally:
             lock.release()
 
-    def exists(self, run: str) -> bool:
-        """Whether the run has a workspace."""
-        return (self.parent / run).is_dir()
-
     def names(self) -> list[str]:
         """Runs that have a folder or a lock file."""
         if not self.parent.is_dir():

@@ -7,14 +7,15 @@ from typing import Any
 
 from hostile import NAMES, obeyed
 
+from zslbench.plugin import RunTracker
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.targets import load_tracker
+from zslbench.plugin.targets import load_extra
 
 
 def test_any_name_is_logged(followed: Any, record: Callable[..., Any]) -> None:
     """No figure is lost, and no two names become one."""
     info = record(method=NAMES["markdown"], dataset=NAMES["colour"]).info
-    tracker = load_tracker(registry().tracker(followed.name))(str(followed.folder), followed.folder)
+    tracker = load_extra(registry().tracker(followed.name), RunTracker)(str(followed.folder), followed.folder)
     tracker.run_started(info)
     names = [name for name in NAMES.values() if name]
     tracker.epoch_ended(info, "fit", 1, {name: float(place) for place, name in enumerate(names)})

@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 from zslbench.errors import MissingExtra, ZslbenchError
 
 try:
+    import PIL
     from PIL import Image, UnidentifiedImageError
 except ImportError:
     raise MissingExtra(
@@ -40,6 +41,8 @@ except ImportError:
 from zslbench.data.images.depth import Unreadable as Unreadable, ValueRange, eight_bits, tag
 
 Resize = Literal["crop", "whole"]
+PILLOW = PIL.__version__
+"""The version that decodes; pixels may depend on it."""
 EXIF = "ignored"
 _KIND, _INKS = 254, 332
 """TIFF tags: 1 is a smaller version of another page, 4 a mask; 1 is CMYK."""

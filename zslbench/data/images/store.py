@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import os
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from zslbench.data.locations import IMAGES
 from zslbench.data.regions.cache import cached_store
 from zslbench.data.regions.store import RegionStore
 from zslbench.data.regions.writer import RegionWriter
-from zslbench.errors import DataError, MissingData, MissingExtra
+from zslbench.errors import DataError, MissingData
 
 CHANNELS = 3
 _VERSION, _BATCH, _FEW, _MOST_WORKERS = 1, 64, 512, 16
@@ -40,19 +39,11 @@ def decoded_pictures(folder: Path, size: int, root: str | Path | None = None) ->
         DataError: pictures cannot be decoded; names each.
         MissingExtra: Pillow is not installed.
     """
+    from zslbench.data.images.decoding import PILLOW
+
     root = Path(root).expanduser() if root else folder / IMAGES
     images = list_images(folder, "Put them there, or pass --images FOLDER", root)
-    try:
-        key = {
-            "pictures": _VERSION,
-            "size": size,
-            "files": files_digest(images),
-            "pillow": importlib.metadata.version("pillow"),
-        }
-    except importlib.metadata.PackageNotFoundError:
-        raise MissingExtra(
-            "decoding images needs Pillow, which is not installed: pip install 'zslbench[extract]'"
-        ) from None
+    key = {"pictures": _VERSION, "size": size, "files": files_digest(images), "pillow": PILLOW}
     count = len(images.files)
     return cached_store(
         f"{folder.name}-{size}px",
