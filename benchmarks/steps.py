@@ -1,9 +1,10 @@
-"""Training steps per second of the generative methods beside TF-VAEGAN's. Writes benchmarks/results/steps.md.
+"""Training steps per second of the generative methods. Writes benchmarks/results/steps.md.
 
-    python -m benchmarks.steps [--methods NAME ...] [--repeats 5] [--batch-size 64] [--device cpu]
+    python -m benchmarks.steps [--methods NAME ...] [--preset cpu] [--repeats 5] [--device cpu]
 
-Every method trains on the same random features of CUB's size, with the widths of its preset for CUB and the
-same batch size. Only its paced program is timed; preparatory stages are left untrained.
+Every method trains on the same random features of CUB's size. Only its paced program is timed; preparatory
+stages are left untrained. In the same turns, for comparison: a plain loop, which calls the same losses,
+autograd and torch.optim and does nothing else; and the method with a critic's scores from three products.
 """
 
 from __future__ import annotations
@@ -11,51 +12,67 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import torch
+from torch import Tensor
 
 from benchmarks.common import RESULTS, Timed, interleaved, processor, write_page
 from zslbench.experiment.recipe import Recipe, resolve
 from zslbench.plugin import preset_names
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.programs import Derived, Fit, Program
+from zslbench.plugin.programs import Batch, Derived, Fit, Program
 from zslbench.plugin.streams import Streams
 from zslbench.plugin.targets import load_class
 from zslbench.plugin.views import ClassSpace, TrainView
 from zslbench.report import render
+from zslbench.training import two_layer_gradient_penalty
 from zslbench.training.context import Training
+from zslbench.training.iteration import STATE, draw_noise, initial_networks, iterations, last_progress
 from zslbench.training.program_run import ProgramRun
+from zslbench_common import wgan
+from zslbench_tf_vaegan import f_vaegan
 
 IMAGES, SEEN, UNSEEN, ATTRIBUTES, WIDTH = 7057, 150, 50, 312, 2048
 """CUB's, with features of ResNet-101."""
-ITERATIONS = 2
+ITERATIONS = 1
 """Of each pass, in one timed call."""
-BASE = "tf-vaegan"
+OURS, PLAIN, THREE = "zslbench", "plain loop", "three products"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One method's program and a function that trains ``ITERATIONS`` more iterations of each pass."""
+    """One method's program and functions that train ``ITERATIONS`` more iterations of each pass, by name."""
 
     program: Program
-    call: Callable[[], None]
+    calls: dict[str, Callable[[], None]]
 
-    def row(self, name: str, timed: Timed, base: float) -> dict[str, Any]:
-        """Its row of the table."""
+    def row(self, method: str, times: dict[str, Timed]) -> dict[str, Any]:
+        """Its row of the table; times are processor seconds."""
         passes = self.program.passes
         steps = ITERATIONS * sum(len(one) for one in passes)
-        spread = "-".join(f"{most(timed.seconds) / timed.median:.2f}" for most in (min, max))
+        ours = times[f"{method}, {OURS}"].processor_seconds
+        median = statistics.median(ours)
+
+        def ratio(other: str) -> str:
+            if f"{method}, {other}" not in times:
+                return "–"
+            ratios = [a / b for a, b in zip(ours, times[f"{method}, {other}"].processor_seconds, strict=True)]
+            return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+
         return {
-            "method": name,
-            "passes": len(passes),
+            "method": method,
+            "images per step": self.program.batch_size,
             "steps per iteration": "+".join(str(len(one)) for one in passes),
-            "steps/s": steps / timed.median,
-            "iterations/s": ITERATIONS * len(passes) / timed.median,
-            f"iterations/s, ratio to {BASE}": ITERATIONS * len(passes) / timed.median / base,
-            "spread": spread,
+            "steps/s": steps / median,
+            "s per epoch": median / ITERATIONS * iterations(self.program),
+            f"time / {PLAIN}": ratio(PLAIN),
+            f"time / {THREE}": ratio(THREE),
         }
 
 
@@ -65,14 +82,11 @@ def generative_methods() -> list[str]:
     return [one.name for one in declared if one.generator and one.embedding == "identity"]
 
 
-def recipe_of(method: str, batch_size: int) -> Recipe:
-    """A method with its preset for CUB, where it has one, and a common batch size."""
+def recipe_of(method: str, preset: str) -> Recipe:
+    """A method with a preset, where it has it."""
     presets = registry().method(method).declaration.presets
-    preset = "cub" if presets and "cub" in preset_names(presets) else None
-    recipe = resolve(registry(), "sim-cub", method=method, preset=preset)
-    if "generator.batch_size" in recipe.setting_names():
-        recipe = recipe.with_settings({"generator.batch_size": batch_size})
-    return recipe
+    known = presets is not None and preset in preset_names(presets)
+    return resolve(registry(), "sim-cub", method=method, preset=preset if known else None)
 
 
 def paced_program(fit: Fit, streams: Streams) -> Program:
@@ -87,7 +101,48 @@ def paced_program(fit: Fit, streams: Streams) -> Program:
     return part
 
 
-def measured(method: str, batch_size: int, device: torch.device) -> Measured:
+def plain_loop(program: Program, semantics: Tensor, streams: Streams) -> Callable[[], None]:
+    """The same steps without the project's loop: no checkpoints, sums, named errors or lifting."""
+    nets = initial_networks(program, streams)
+    everything = {**nets, **program.frozen}
+    optimizers = {}
+    for name, rule in program.optimizers.items():
+        tensors = [one.requires_grad_() for one in nets[name].values()]
+        assert rule.kind == "adam", rule
+        optimizers[name] = torch.optim.Adam(tensors, lr=rule.lr, betas=rule.betas, fused=True)
+    at = last_progress(program, semantics.device)
+    count = len(program.labels)
+
+    def call() -> None:
+        for steps in program.passes:
+            for _ in range(ITERATIONS):
+                for step in steps:
+                    if step.fresh_batch:
+                        rows = torch.randperm(count)[: step.batch_size or program.batch_size]
+                        labels = program.labels[rows]
+                        batch = Batch(program.features[rows], labels, semantics[labels], at)
+                    losses = step.losses(everything, batch, draw_noise(step, len(rows), streams))
+                    for optimizer in optimizers.values():
+                        optimizer.zero_grad()
+                    trained = [one for net in step.updates for one in nets[net].values()]
+                    torch.autograd.backward(losses.total, inputs=trained)
+                    for net in step.updates:
+                        optimizers[net].step()
+                    for name, value in (losses.state or {}).items():
+                        nets[STATE][name].copy_(value.detach())
+
+    return call
+
+
+def three_products(
+    net: wgan.Net, a: Tensor, real: Tensor, fake: Tensor, mix: Tensor
+) -> tuple[Tensor, Tensor]:
+    """:func:`zslbench.training.two_layer_critic` with a product each of real, fake and mixed rows."""
+    wasserstein = wgan.criticise(net, real, a).mean() - wgan.criticise(net, fake, a).mean()
+    return wasserstein, two_layer_gradient_penalty(net, a, real, fake, mix)
+
+
+def measured(method: str, preset: str, device: torch.device) -> Measured:
     """Prepare a method's program on random features."""
     random = torch.Generator().manual_seed(0)
     classes = SEEN + UNSEEN
@@ -99,44 +154,74 @@ def measured(method: str, batch_size: int, device: torch.device) -> Measured:
     )
     features = torch.rand(IMAGES, WIDTH, generator=random).to(device)
     view = TrainView(features, (torch.arange(IMAGES) % SEEN).to(device))
-    part = recipe_of(method, batch_size).parts["generator"]
+    part = recipe_of(method, preset).parts["generator"]
     streams = Streams(0, device)
     program = paced_program(load_class(part.registered)(part.settings, space).fit(view), streams)
     endless = replace(program, iterations=ITERATIONS, epochs=10**6)
     run = ProgramRun(endless, space.semantics, Training(streams, stage="benchmark"))
 
-    def call() -> None:
+    def ours() -> None:
         run.train_epoch()
         run.end_epoch(run.figures())
 
-    return Measured(endless, call)
+    merged = 0
+
+    def separate(*arguments: Any) -> tuple[Tensor, Tensor]:
+        nonlocal merged
+        merged += 1
+        return three_products(*arguments)
+
+    def before(function: Callable[..., Any]) -> None:
+        name = "two_layer_critic"
+        with patch.object(wgan, name, function), patch.object(f_vaegan, name, function):
+            ours()
+
+    before(separate)
+    calls = {OURS: ours, PLAIN: plain_loop(endless, space.semantics, streams)}
+    if merged:
+        calls[THREE] = partial(before, three_products)
+    return Measured(program, calls)
+
+
+def speed(rows: int) -> float:
+    """GFLOP/s of a product of so many rows with a critic's first layer."""
+    features, weight = torch.rand(rows, WIDTH), torch.rand(WIDTH, 256)
+    timed = interleaved({"": lambda: [features @ weight for _ in range(50)]}, 9)[""].processor_seconds
+    return 50 * 2 * rows * WIDTH * 256 / statistics.median(timed) / 1e9
 
 
 def main() -> None:
     """Prepare, time in turns, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--methods", nargs="+", help=f"default: all generative ones; {BASE} is always timed")
+    parser.add_argument("--methods", nargs="+", help="default: all generative ones")
+    parser.add_argument("--preset", default="cpu", help="settings of the methods that have it (default cpu)")
     parser.add_argument("--repeats", type=int, default=5, help="turns (default 5)")
-    parser.add_argument("--batch-size", type=int, default=64, help="images per step (default 64)")
     parser.add_argument("--device", default="cpu")
     given = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(given.device)
-    names = list(dict.fromkeys([BASE, *(given.methods or generative_methods())]))
-    methods = {name: measured(name, given.batch_size, device) for name in names}
-    times = interleaved({name: one.call for name, one in methods.items()}, given.repeats, device=device)
-    base = ITERATIONS * len(methods[BASE].program.passes) / times[BASE].median
-    rows = [one.row(name, times[name], base) for name, one in methods.items()]
+    methods = {name: measured(name, given.preset, device) for name in given.methods or generative_methods()}
+    calls = {f"{name}, {kind}": call for name, one in methods.items() for kind, call in one.calls.items()}
+    times = interleaved(calls, given.repeats, device=device)
+    rows = [one.row(name, times) for name, one in methods.items()]
+    few, many = speed(64), speed(192)
     where = processor() if device.type == "cpu" else torch.cuda.get_device_name(device)
     write_page(
         RESULTS / "steps.md",
         "Training steps per second",
         f"Regenerate with `python -m benchmarks.steps`. Generated data of CUB's size: {IMAGES:,} images, "
         f"{WIDTH} features, {ATTRIBUTES} attributes, {SEEN} seen and {UNSEEN} unseen classes; each method "
-        f"has the widths of its preset `cub` and batches of {given.batch_size}. An iteration does every step "
-        f"of a pass once, for example five of the critic and one of the generator. Medians of "
-        f"{given.repeats} turns in which all are timed; `spread`: the shortest and longest, relative to it.",
+        f"has the settings of its preset `{given.preset}`. An iteration does every step of a pass once, for "
+        "example two of the critic and one of the generator; `s per epoch` is of all its passes.",
+        f"Medians of processor time, as other work ran on the machine, of {given.repeats} turns in which all "
+        "are timed. Ratios, with the lowest and highest, are those of the same turn; below 1 the project is "
+        f"faster. `{PLAIN}`: the same losses with autograd and torch.optim and nothing else. `{THREE}`: "
+        "before a critic's scores of real and synthetic features came from one product, those of features "
+        "between them from the same (methods without a critic: –).",
         render(rows, "markdown", decimals=2),
+        f"A product of 64 rows with a critic's first layer ran at {few:.0f} GFLOP/s, one of 192 rows at "
+        f"{many:.0f}. Minutes of whole runs on real data, validation and refit included: "
+        "[real_generative.md](real_generative.md).",
         f"Hardware: {where}, one thread, {os.cpu_count()} cores; Python {platform.python_version()}, "
         f"torch {torch.__version__}.",
     )
