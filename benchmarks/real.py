@@ -198,6 +198,7 @@ def write_results(name: str, folder: Path, readme: Path) -> None:
         title = f"{outcome.title}: what the table says"
         write_page(folder / "analysis.md", title, f"{how} The table: [table.md](table.md).", *said)
         report = Report(outcome, command=f"{command} --only-write", counterparts=COUNTERPARTS)
+        report.without = frozenset({"tsne", "attention"})  # they need networks, which the archive lacks
         write_atomically(folder / "report.html", page(report).encode())
     blocks = {"table": first, "leak": render(replace(leak, title="", notes=()), "markdown") if leak else ""}
     content = readme.read_text("utf-8")
