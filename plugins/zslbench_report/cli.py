@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import STORED_SELECTIONS, format_option, metrics_option, note, options_of
+from zslbench.cli import filter_options, format_option, metrics_option, note, options_of
 from zslbench.output import echo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zslbench.experiment import SuiteOutcome
+    from zslbench.report import Filters
     from zslbench.store import Store
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -38,12 +39,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help="File to write.",
 )
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="Report this run; repeatable.")
-@click.option("--method", help="Without SUITE: only this method.")
-@click.option(
-    "--dataset",
-    help="Without SUITE: only this data set; 'NAME/*', in quotes, means all splits in folder NAME.",
-)
-@click.option("--select", type=STORED_SELECTIONS, help="Without SUITE: only this selection.")
+@filter_options
 @click.option("--images", type=_FOLDER, help="Folder with the data sets' images, for attention maps.")
 @click.option("--without", multiple=True, metavar="SECTION", help="Omit a section, e.g. tsne; repeatable.")
 @metrics_option
@@ -57,9 +53,9 @@ def report(
     without: tuple[str, ...],
     data_root: Path | None,
     store: Path | None,
-    **filters: str | None,
+    filters: Filters,
 ) -> None:
-    """Write a report of a suite, of some runs, or of all runs in the store, as one HTML file.
+    """Write a report of a suite, of some runs, or of all runs in the store (that match), as one HTML file.
 
     SUITE is a suite's name or TOML file. The report is self-contained and makes no network requests. Only
     t-SNE and attention are computed, for runs stored with their weights.
@@ -70,8 +66,8 @@ def report(
     from zslbench_report.html.page import SECTIONS, page
     from zslbench_report.html.report import Report
 
-    if [suite is not None, bool(runs), any(filters.values())].count(True) > 1:
-        raise click.UsageError("give SUITE, or --run, or --method, --dataset and --select")
+    if [suite is not None, bool(runs), bool(filters)].count(True) > 1:
+        raise click.UsageError("give SUITE, or --run, or --filter, --method, --dataset and --select")
     sections = [section.id for section in SECTIONS]
     for name in without:
         if name not in sections:
@@ -99,7 +95,7 @@ def report(
     made = Report(
         outcome,
         run_store,
-        command=_command_line(suite, runs, {**filters, "metrics": metrics}, images is not None, without),
+        command=_command_line(click.get_current_context().params),
         metrics=named,
         data_root=data_root,
         images=images,
@@ -115,12 +111,11 @@ def report(
 def _outcome(
     suite: str | None,
     runs: tuple[str, ...],
-    filters: Mapping[str, str | None],
+    filters: Filters,
     store: Store,
     data_root: Path | None,
 ) -> SuiteOutcome:
     """The table of a suite, of runs by id, or of all runs that match, as far as the store has them."""
-    from zslbench.data import dataset_key, in_split_set, is_split_set
     from zslbench.experiment import find_suite, suite_outcome
     from zslbench.plugin import registry
     from zslbench_report.html.report import outcome_of_runs
@@ -130,36 +125,32 @@ def _outcome(
     if runs:
         records = list({record.info.id: record for record in map(store.resolve, runs)}.values())
         return outcome_of_runs(records, f"{len(records)} runs" if len(records) > 1 else "One run")
-    records, words = store.records(), ""
-    for option, column, text in (
-        ("method", "method", "{}"),
-        ("dataset", "dataset", "on {}"),
-        ("select", "selection", "selected by {}"),
-    ):
-        if value := filters[option]:
-            if column == "dataset" and is_split_set(value):
-                records = [record for record in records if in_split_set(value, record.info.dataset)]
-            else:
-                wanted = dataset_key(value) if column == "dataset" else value
-                records = [record for record in records if getattr(record.info, column) == wanted]
-            words += " " + text.format(value)
-    return outcome_of_runs(records, f"Runs of{words}" if words else "All runs in the store")
+    given = click.get_current_context().params
+    words = [
+        text.format(given[name])
+        for name, text in (("method", "of {}"), ("dataset", "on {}"), ("selection", "selected by {}"))
+        if given[name]
+    ]
+    words += [f"with {', '.join(given['texts'])}"] * bool(given["texts"])
+    title = " ".join(["Runs", *words]) if words else "All runs in the store"
+    return outcome_of_runs(filters.finished(store.records()), title, filters.split_sets)
 
 
-def _command_line(
-    suite: str | None,
-    runs: tuple[str, ...],
-    filters: Mapping[str, str | None],
-    images: bool,
-    without: tuple[str, ...],
-) -> str:
-    """The command that makes the report, without paths of this machine, which the file must not disclose."""
-    options = [("run", run) for run in runs]
-    options += [(name, value) for name, value in filters.items() if value]
-    options += [("images", "FOLDER")] * images
-    options += [("without", section) for section in sorted(without)]
+def _command_line(given: Mapping[str, Any]) -> str:
+    """The command that makes the report, without paths of this machine, which the file must not disclose.
+
+    Args:
+        given: the parameters of the command line.
+    """
+    options = [("run", run) for run in given["runs"]]
+    options += [("filter", text) for text in given["texts"]]
+    options += [(name, given[name]) for name in ("method", "dataset") if given[name]]
+    options += [("select", given["selection"])] * bool(given["selection"])
+    options += [("metrics", given["metrics"])] * bool(given["metrics"])
+    options += [("images", "FOLDER")] * (given["images"] is not None)
+    options += [("without", section) for section in sorted(given["without"])]
     words = [word for name, value in options for word in (f"--{name}", value)]
-    if suite:
+    if suite := given["suite"]:
         words = [Path(suite).name if Path(suite).is_absolute() else suite, *words]
     return shlex.join(["zslbench", "report", *words])
 

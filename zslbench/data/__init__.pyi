@@ -111,7 +111,13 @@ from .semantics import (
     with_semantics as with_semantics,
     write_semantics as write_semantics,
 )
-from .split_sets import in_split_set as in_split_set, is_split_set as is_split_set
+from .split_sets import (
+    columns_of as columns_of,
+    in_natural_order as in_natural_order,
+    in_split_set as in_split_set,
+    is_split_set as is_split_set,
+    splits_named as splits_named,
+)
 from .tables import duplicated as duplicated, read_attributes as read_attributes, read_table as read_table
 from .validate import (
     PARTS as PARTS,

@@ -19,7 +19,7 @@ from zslbench.data.locations import (
     is_complete,
     listed_folders,
 )
-from zslbench.errors import DataError, UnknownName, did_you_mean
+from zslbench.errors import DataError, SettingsError, UnknownName, did_you_mean
 from zslbench.store.names import name_fault
 
 ALL_SPLITS = "/*"
@@ -71,6 +71,25 @@ def columns_of(datasets: Iterable[str], split_sets: Mapping[str, Iterable[str]])
     """
     shared = {split: name for name, splits in split_sets.items() for split in splits}
     return {one: shared.get(one, one) for one in datasets}
+
+
+def splits_named(split_sets: Iterable[str], datasets: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Which of these data sets each of ``split_sets`` means, in natural order, for :func:`columns_of`.
+
+    Raises:
+        SettingsError: two of the names mean the same data set.
+
+    >>> splits_named(["ucf101/*", "hmdb51/*"], ["cub", "ucf101/split_1"])
+    {'ucf101/*': ('ucf101/split_1',)}
+    """
+    names, found = list(split_sets), dict[str, list[str]]()
+    for dataset in in_natural_order(set(datasets)):
+        several = [name for name in names if in_split_set(name, dataset)]
+        if len(several) > 1:
+            raise SettingsError(f"data sets {' and '.join(several)} both mean '{dataset}'; give one")
+        if several:
+            found.setdefault(several[0], []).append(dataset)
+    return {name: tuple(of) for name, of in found.items()}
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:

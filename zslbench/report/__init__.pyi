@@ -44,7 +44,6 @@ from .results import (
     candidates_label as candidates_label,
     dataset_label as dataset_label,
     differences_text as differences_text,
-    distinct_runs as distinct_runs,
     is_simulated as is_simulated,
     knowledge_of_test as knowledge_of_test,
     mean_std as mean_std,

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zslbench.data.split_sets import columns_of, in_split_set, whole_name
-from zslbench.errors import SettingsError
+from zslbench.data.split_sets import columns_of, splits_named, whole_name
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import Metric, headline_metrics
 from zslbench.experiment.published import PublishedResults, PublishedRow
@@ -155,14 +154,9 @@ def _groups(records: Sequence[RunRecord], split_sets: Sequence[str]) -> list[_Gr
     Raises:
         SettingsError: a data set is among several of ``split_sets``.
     """
-    splits: dict[str, set[str]] = {}
-    for dataset in {one.info.dataset for one in records}:
-        several = [name for name in split_sets if in_split_set(name, dataset)]
-        if len(several) > 1:
-            raise SettingsError(f"data sets {' and '.join(several)} both mean '{dataset}'; give one")
-        if several:
-            splits.setdefault(several[0], set()).add(dataset)
-    column = columns_of({one.info.dataset for one in records}, splits)
+    datasets = {one.info.dataset for one in records}
+    splits = splits_named(split_sets, datasets)
+    column = columns_of(datasets, splits)
     by_row: dict[tuple[_Key, str], list[RunRecord]] = {}
     # The last of several files that list the same classes gives them its name.
     named = {candidates_key(one): candidates_label(one) for one in sorted(records, key=candidates_label)}

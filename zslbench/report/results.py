@@ -291,11 +291,6 @@ def without_data(identity: Mapping[str, Any]) -> dict[str, Any]:
     return {**identity, "components": components, "data": data}
 
 
-def distinct_runs(records: Sequence[RunRecord]) -> list[tuple[str, list[RunRecord]]]:
-    """Runs that differ in their seed only, grouped, each group with what sets it apart from the others."""
-    return [(differences_text(facts), group) for facts, group in runs_apart(records)]
-
-
 def differences_text(facts: Mapping[str, str]) -> str:
     """What sets runs apart, in one line."""
     return ", ".join(f"{name}={value}" for name, value in facts.items())
@@ -307,7 +302,8 @@ _Facts = tuple[tuple[str, tuple[str, str]], ...]
 def runs_apart(
     records: Sequence[RunRecord], *, splits: bool = False
 ) -> list[tuple[dict[str, str], list[RunRecord]]]:
-    """As :func:`distinct_runs`, but with what sets a group apart as values by name.
+    """Runs that differ in their seed only, grouped, each group with what sets it apart from the others as
+    values by name.
 
     With ``splits`` the runs are on several splits of one data set, and those of a group differ in their split
     too; of runs on one split whose data changed, each version is in a group of its own.

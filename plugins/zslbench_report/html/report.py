@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from markupsafe import Markup
 
+from zslbench.data import columns_of, in_natural_order, splits_named
 from zslbench.errors import MissingExtra, ZslbenchError
 from zslbench.evaluation import Metric, criteria
 from zslbench.experiment import Entry, Line, SuiteOutcome
-from zslbench.report import SELECTIONS, dataset_label, distinct_runs, method_name, selection_mark
+from zslbench.report import (
+    SELECTIONS,
+    dataset_label,
+    differences_text,
+    method_name,
+    runs_apart,
+    selection_mark,
+)
 from zslbench.store import RunRecord
 from zslbench_report.html.charts import chart_style
 from zslbench_report.html.svg import as_svg
@@ -189,36 +197,52 @@ class Report:
         return [(record, table) for record, table in read if table is not None and len(table)]
 
 
-def outcome_of_runs(records: Sequence[RunRecord], title: str) -> SuiteOutcome:
+def outcome_of_runs(records: Sequence[RunRecord], title: str, split_sets: Sequence[str] = ()) -> SuiteOutcome:
     """Any runs as a table: one line per method, variant and reading.
 
     Runs that differ in anything but their seed never share a cell: each such group has its own line,
     labelled with what sets it apart.
+
+    Args:
+        split_sets: names such as ``hmdb51/*`` of splits that share a column.
+
+    Raises:
+        SettingsError: two of ``split_sets`` mean the same data set.
     """
+    datasets = tuple(in_natural_order({record.info.dataset for record in records}))
+    splits = splits_named(split_sets, datasets)
+    column = columns_of(datasets, splits)
     groups: dict[tuple[str, str, str], list[RunRecord]] = {}
     for record in records:
-        key = (method_name(record), record.info.dataset, record.info.selection)
+        key = (method_name(record), column[record.info.dataset], record.info.selection)
         groups.setdefault(key, []).append(record)
     lines: dict[str, Line] = {}
     cells: dict[tuple[str, str, str], dict[int, RunRecord]] = {}
-    for (method, dataset, selection), members in groups.items():
-        for difference, same in distinct_runs(members):
-            info = same[0].info
+    of_line: dict[tuple[str, str, str], set[int]] = {}
+    for (method, place, selection), members in groups.items():
+        for facts, same in runs_apart(members, splits=place in splits):
+            difference, info = differences_text(facts), same[0].info
             if len(difference) > _LONGEST:
                 difference = f"{difference[:_LONGEST]}… ({info.id[:6]})"
             label = f"{method} · {difference}" if difference else method
             group = str(same[0].environment.get("group") or "")
             lines.setdefault(label, Line(label, info.method, info.variant, info.reading, group))
-            cells[label, dataset, selection] = {record.info.seed: record for record in same}
-    datasets = tuple(sorted({record.info.dataset for record in records}))
+            of_line[label, place, selection] = {record.info.seed for record in same}
+            for record in same:
+                cells.setdefault((label, record.info.dataset, selection), {})[record.info.seed] = record
     selections = tuple(sorted({record.info.selection for record in records}, key=SELECTIONS.index))
     seeds = tuple(sorted({record.info.seed for record in records}))
     ordered = sorted(lines.values(), key=lambda line: (line.group, line.label))
-    entries = {
-        place: _entry(cells.get(place, {}), seeds, place[2] == selections[0])
-        for place in itertools.product([line.label for line in ordered], datasets, selections)
-    }
-    return SuiteOutcome("", title, tuple(ordered), datasets, selections, seeds, entries)
+    entries = {}
+    for label, dataset, selection in itertools.product(
+        [line.label for line in ordered], datasets, selections
+    ):
+        # Over splits, each must have the seeds of its line; other lines may have more.
+        wanted = of_line.get((label, column[dataset], selection)) if column[dataset] in splits else None
+        entries[label, dataset, selection] = _entry(
+            cells.get((label, dataset, selection), {}), sorted(wanted or seeds), selection == selections[0]
+        )
+    return SuiteOutcome("", title, tuple(ordered), datasets, selections, seeds, entries, split_sets=splits)
 
 
 def _entry(records: dict[int, RunRecord], seeds: Sequence[int], ranking: bool) -> Entry:
