@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zslbench.cli import format_option, note, refuse_options, store_option
-from zslbench.errors import UnknownName, did_you_mean
+from zslbench.cli import confirm, format_option, note, refuse_options, store_option
+from zslbench.errors import UnknownName, ZslbenchError, did_you_mean
 from zslbench.output import echo
 
 if TYPE_CHECKING:
@@ -53,18 +53,36 @@ def jobs(context: click.Context, everything: bool, store: Path | None, fmt: str)
 
 @jobs.command()
 @click.argument("names", nargs=-1, metavar="[SUBMISSION]...")
+@click.option("--yes", is_flag=True, help="Cancel all without asking.")
 @store_option
-def cancel(names: tuple[str, ...], store: Path | None) -> None:
-    """Cancel submissions, by default all. Runs that are being computed stop at a checkpoint."""
+def cancel(names: tuple[str, ...], yes: bool, store: Path | None) -> None:
+    """Cancel submissions, by default all, after asking. Runs that are being computed stop at a checkpoint.
+
+    A submission of this machine whose command was killed is removed.
+    """
     known = {one.name: one for one in _submissions(store)}
     for name in names:
         if name not in known:
             raise UnknownName(f"no submission '{name}', {did_you_mean(name, known)}")
     chosen = [known[name] for name in names] if names else _current(known.values())
-    for submission in chosen:
-        if names or not _has_ended(submission):
-            _executor(submission).cancel(submission)
-            note(f"cancelled {submission.name}; the command that submitted it submits what is left")
+    chosen = [one for one in chosen if not one.has_ended()]
+    if not chosen:
+        note("nothing to cancel")
+        return
+    if not names and not yes:
+        echo(*(one.name for one in chosen), err=True)
+        several = f"these {len(chosen)} submissions" if len(chosen) > 1 else "this submission"
+        confirm(f"Cancel {several}?", "nothing was cancelled (--yes cancels without asking)")
+    errors = []
+    for one in chosen:
+        try:
+            done = _executor(one).cancel(one)
+        except ZslbenchError as error:
+            errors.append(str(error))
+        else:
+            note(done or f"{one.name}: nothing to cancel")
+    if errors:
+        raise ZslbenchError("; ".join(errors))
 
 
 def _submissions(store: Path | None) -> list[Submission]:
@@ -89,17 +107,10 @@ def _executor(submission: Submission) -> type[RunExecutor]:
     return executor_class(submission.executor, registry())
 
 
-def _has_ended(submission: Submission) -> bool:
-    states = submission.states()
-    return all(
-        group.number in states and states[group.number].state == "ended" for group in submission.groups
-    )
-
-
 def _rows(submission: Submission) -> Iterator[dict[str, Any]]:
     """A row per group."""
     states = submission.states()
-    queue = {} if _has_ended(submission) else _executor(submission).queue(submission)
+    queue = {} if submission.has_ended() else _executor(submission).queue(submission)
     for group in submission.groups:
         state = states.get(group.number)
         first = group.cells[0] if group.cells else None

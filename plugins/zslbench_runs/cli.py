@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zslbench.cli import (
+    confirm,
     filter_options,
     format_option,
     note,
@@ -164,7 +165,7 @@ def rm(names: tuple[str, ...], yes: bool, store: Path | None, filters: Filters) 
         note(f"and {len(rows) - _LISTED} more")
     count = f"{len(rows)} run{'s' * (len(rows) > 1)}"
     if not yes:
-        _confirm(f"Remove {count} from the store?")
+        confirm(f"Remove {count} from the store?", "nothing was removed (--yes removes without asking)")
     failed = []
     for row in rows:
         try:
@@ -174,15 +175,6 @@ def rm(names: tuple[str, ...], yes: bool, store: Path | None, filters: Filters) 
     remark(f"removed {len(rows) - len(failed)} of {count}")
     if failed:
         raise RunInUse("; ".join(failed))
-
-
-def _confirm(question: str) -> None:
-    try:
-        agreed = click.confirm(question, err=True)
-    except click.Abort:
-        agreed = False
-    if not agreed:
-        raise ZslbenchError("nothing was removed (--yes removes without asking)")
 
 
 @runs.command()

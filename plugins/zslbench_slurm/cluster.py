@@ -16,6 +16,10 @@ _FINAL = {
 """States of jobs that have ended; in all others a job will run, or runs, or is about to end."""
 
 
+class NoAnswer(ZslbenchError):
+    """SLURM does not answer now."""
+
+
 @dataclass(frozen=True)
 class JobState:
     """A job, or a task of a job array."""
@@ -36,15 +40,18 @@ class JobState:
         return self.state.lower().replace("_", " ") + (f" ({about})" if about else "")
 
 
-def job_states() -> dict[str, JobState] | None:
+def job_states() -> dict[str, JobState]:
     """This user's jobs that have not ended or ended lately (MinJobAge), by id, such as ``12_4``.
 
-    None: SLURM does not answer now.
+    Raises:
+        NoAnswer: squeue fails, or takes too long.
     """
     command = ["squeue", "--noheader", "--array", "--all", "--states=all", f"--user={os.getuid()}"]
     done = _run([*command, "--format=%i|%T|%r|%N"])
     if done is None or done.returncode:
-        return None
+        said = done.stderr.strip().splitlines() if done else []
+        why = said[-1].removeprefix("squeue: ") if said else "no answer from SLURM"
+        raise NoAnswer(f"squeue: {why}; try again later")
     found = {}
     for line in done.stdout.splitlines():
         job, state, reason, node = (one.strip() for one in line.split("|", 3))

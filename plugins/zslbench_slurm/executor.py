@@ -16,10 +16,10 @@ from filelock import FileLock
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from zslbench.cli import duration
-from zslbench.errors import Interrupted, ZslbenchError
+from zslbench.errors import Interrupted, SettingsError, ZslbenchError
 from zslbench.experiment import RunExecutor, RunOptions, Submission, Watch
 from zslbench.store import parse_json, write_atomically
-from zslbench_slurm.cluster import JobState, cancel_jobs, job_states
+from zslbench_slurm.cluster import JobState, NoAnswer, cancel_jobs, job_states
 from zslbench_slurm.parameters import OWN, parse, wants_gpu
 from zslbench_slurm.task import Task
 
@@ -57,6 +57,17 @@ class SlurmExecutor(RunExecutor):
     remote: ClassVar[bool] = True
 
     def __init__(self, options: RunOptions) -> None:
+        if options.workers is not None:
+            raise SettingsError(
+                f"--workers {options.workers}: with --executor slurm, write "
+                f"--slurm array_parallelism={options.workers}"
+            )
+        if options.gpus is not None:
+            count = len(options.gpus.split(","))
+            raise SettingsError(
+                f"--gpus {options.gpus}: with --executor slurm, write --slurm gres=gpu:1 "
+                f"--slurm array_parallelism={count}: a GPU for each task, {count} tasks at once"
+            )
         self.options, self.parameters = options, parse(options.executor_options or {})
         self._groups_per_task: int = self.parameters.pop(OWN, 1)
 
@@ -81,7 +92,7 @@ class SlurmExecutor(RunExecutor):
         """Submit what is missing, or attach to an earlier submission of the same command; follow it."""
         followed = submission
         with _locked(submission):
-            states = _answer()
+            states = job_states()
             earlier = [one for one in submission.earlier() if one.executor == "slurm"]
             under_way = next((one for one in earlier if _live(sent_tasks(one), states)), None)
             if under_way is None:
@@ -122,11 +133,14 @@ class SlurmExecutor(RunExecutor):
         }
 
     @classmethod
-    def cancel(cls, submission: Submission) -> None:
+    def cancel(cls, submission: Submission) -> str:
         """Cancel its jobs; those that run stop at a checkpoint."""
-        states = _answer()
-        if jobs := [one.job for one in sent_tasks(submission) if _is_live(one, states)]:
-            cancel_jobs(jobs)
+        states = job_states()
+        jobs = [one.job for one in sent_tasks(submission) if _is_live(one, states)]
+        if not jobs:
+            return ""
+        cancel_jobs(jobs)
+        return f"cancelled {submission.name}; the command that submitted it submits what is left"
 
     # --- submitting ------------------------------------------------------------------------------
 
@@ -188,7 +202,9 @@ class SlurmExecutor(RunExecutor):
             if time.monotonic() - asked < QUEUE_INTERVAL:
                 continue
             asked = time.monotonic()
-            if (states := job_states()) is None:
+            try:
+                states = job_states()
+            except NoAnswer:
                 continue
             ended = {number for number, state in submission.states().items() if state.state == "ended"}
             sent = sent_tasks(submission)
@@ -224,13 +240,6 @@ def sent_tasks(submission: Submission) -> list[_Sent]:
 
 def _wanted(submission: Submission) -> set[str | None]:
     return {cell.run for group in submission.groups for cell in group.cells if cell.wanted}
-
-
-def _answer() -> dict[str, JobState]:
-    states = job_states()
-    if states is None:
-        raise ZslbenchError("squeue: no answer from SLURM; try again later")
-    return states
 
 
 def _is_live(one: _Sent, states: Mapping[str, JobState]) -> bool:

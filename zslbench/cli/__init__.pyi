@@ -13,6 +13,7 @@ from .options import (
     SELECTIONS as SELECTIONS,
     STORED_SELECTIONS as STORED_SELECTIONS,
     candidates_option as candidates_option,
+    confirm as confirm,
     data_root_option as data_root_option,
     emit_notes as emit_notes,
     filter_options as filter_options,

@@ -12,6 +12,7 @@ import click
 
 from zslbench.cli.completion import complete_datasets, complete_methods
 from zslbench.data.locations import dataset_key
+from zslbench.errors import ZslbenchError
 from zslbench.evaluation.selection import EXTERNAL
 from zslbench.experiment.options import (
     COUNT as COUNT,
@@ -205,6 +206,16 @@ def remark(text: str) -> None:
     """Write a note, unless ``--quiet`` is given."""
     if not quiet():
         note(text)
+
+
+def confirm(question: str, otherwise: str) -> None:
+    """Ask on standard error; ZslbenchError with the text ``otherwise`` unless the answer is yes."""
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        raise ZslbenchError(otherwise)
 
 
 def emit_notes(texts: Iterable[str], fmt: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
 from zslbench.cli import cli
 from zslbench.experiment import (
@@ -30,6 +31,8 @@ from zslbench.store.store import Store
 from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with, using_registry
 
 CANCELLED: list[str] = []
+IDLE: list[str] = []
+"""Submissions that have nothing left to stop."""
 
 
 class FakeQueue(RunExecutor):
@@ -42,13 +45,17 @@ class FakeQueue(RunExecutor):
         return {group.number: f"job {group.number} waits (Priority)" for group in submission.groups}
 
     @classmethod
-    def cancel(cls, submission: Submission) -> None:
+    def cancel(cls, submission: Submission) -> str:
+        if submission.name in IDLE:
+            return ""
         CANCELLED.append(submission.name)
+        return f"stopped {submission.name}"
 
 
 @pytest.fixture(autouse=True)
 def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     CANCELLED.clear()
+    IDLE.clear()
     declared = Executor(name="queue", target="their_queue:FakeQueue", summary="x")
     plugin = fake_plugin("their_queue", executors=[declared])
     plugin.FakeQueue = FakeQueue
@@ -85,8 +92,8 @@ def submitted(tmp_path: Path) -> Submitted:
 
 @pytest.fixture
 def command(tmp_path: Path) -> Callable[..., Any]:
-    def run(*words: str) -> Any:
-        return CliRunner().invoke(cli, ["jobs", *words, "--store", str(tmp_path / "store")])
+    def run(*words: str, answer: str = "") -> Any:
+        return CliRunner().invoke(cli, ["jobs", *words, "--store", str(tmp_path / "store")], input=answer)
 
     return run
 
@@ -182,7 +189,14 @@ def test_cancel_all_that_have_not_ended_or_those_that_are_named(submitted: Any, 
     first, second = submitted(1), submitted(1, threads=2)
     ended = submitted(1, threads=3)
     write_state(ended.folder, GroupState(0, "ended", cells={"0": result("done")}))
-    assert command("cancel").exit_code == 0
+    for answer in ("", "n\n"):
+        refused = command("cancel", answer=answer)
+        assert refused.exit_code == 1 and "--yes" in refused.stderr and CANCELLED == []
+        assert first.name in refused.stderr and ended.name not in refused.stderr
+    assert command("cancel", answer="y\n").exit_code == 0
+    assert set(CANCELLED) == {first.name, second.name}
+    CANCELLED.clear()
+    assert command("cancel", "--yes").exit_code == 0
     assert set(CANCELLED) == {first.name, second.name}
     CANCELLED.clear()
     assert command("cancel", second.name).exit_code == 0
@@ -198,7 +212,7 @@ def test_a_later_submission_of_the_same_command_takes_over(
     shown = {words: json.loads(command(*words, "--format", "json").stdout) for words in ((), ("--all",))}
     names = {words: [row["submission"] for row in rows] for words, rows in shown.items()}
     assert names == {(): [second.name], ("--all",): [second.name, first.name]}
-    command("cancel")
+    command("cancel", "--yes")
     assert [second.name] == CANCELLED
 
 
@@ -209,6 +223,30 @@ def test_an_unknown_submission_is_named_with_the_nearest(submitted: Any, command
 
 
 def test_what_belongs_to_a_command_is_not_cancelled_from_here(submitted: Any, command: Any) -> None:
-    made = submitted(1, "local")
+    """Nor does it keep others from being cancelled."""
+    made, other = submitted(1, "local"), submitted(1)
+    with FileLock(made.folder / ".pool.lock"):  # as the living command holds it
+        done = command("cancel", "--yes")
+    assert done.exit_code == 1 and "Ctrl-C" in done.stderr and made.folder.is_dir()
+    assert [other.name] == CANCELLED
+
+
+def test_what_a_killed_command_left_is_removed(submitted: Any, command: Any, shown: Any) -> None:
+    made = submitted(2, "local")
+    write_state(made.folder, GroupState(1))
+    refused = command("cancel", made.name)  # its worker may still write a checkpoint
+    assert refused.exit_code == 1 and made.name in refused.stderr and made.folder.is_dir()
+    write_state(made.folder, GroupState(1, "stopped"))
     done = command("cancel", made.name)
-    assert done.exit_code == 1 and "Ctrl-C" in done.stderr
+    assert done.exit_code == 0 and f"removed {made.name}" in done.stderr and not made.folder.exists()
+    assert shown("--all") == {}
+
+
+def test_nothing_is_said_to_be_cancelled_that_was_not(submitted: Any, command: Any) -> None:
+    assert "nothing to cancel" in command("cancel").stderr
+    idle, other = submitted(1), submitted(1, threads=2)
+    IDLE.append(idle.name)
+    done = command("cancel", "--yes")
+    assert f"{idle.name}: nothing to cancel" in done.stderr and f"stopped {other.name}" in done.stderr
+    write_state(other.folder, GroupState(0, "ended", cells={"0": result("done")}))
+    assert "nothing to cancel" in command("cancel", other.name).stderr

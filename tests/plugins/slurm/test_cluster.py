@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from zslbench.errors import ZslbenchError
-from zslbench_slurm.cluster import JobState, cancel_jobs, job_states
+from zslbench_slurm.cluster import JobState, NoAnswer, cancel_jobs, job_states
 
 
 def test_states_of_jobs_and_of_tasks(fake_slurm: Any) -> None:
@@ -38,7 +38,11 @@ def test_no_jobs(fake_slurm: Any) -> None:
 
 def test_slurm_does_not_answer(fake_slurm: Any) -> None:
     fake_slurm.queue(None)
-    assert job_states() is None
+    with pytest.raises(NoAnswer, match="Unable to contact slurm controller"):
+        job_states()
+    fake_slurm.command("squeue", "exit 1")
+    with pytest.raises(NoAnswer, match="no answer"):
+        job_states()
 
 
 def test_a_machine_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,8 +206,10 @@ def test_cancelling_and_the_queue(fake_slurm: Any, planned: Any) -> None:
     fake_slurm.queue(None)
     assert "1_2" in SlurmExecutor.queue(submission)[2]
     fake_slurm.queue({"1_0": "RUNNING|None|n1", "1_1": "PENDING|Priority"})
-    SlurmExecutor.cancel(submission)
+    assert submission.name in SlurmExecutor.cancel(submission)
     assert fake_slurm.given("scancel") == ["1"]
+    fake_slurm.queue({"1_0": "CANCELLED", "1_1": "CANCELLED"})
+    assert SlurmExecutor.cancel(submission) == ""
 
 
 @pytest.mark.parametrize("answers", [False, True])
@@ -253,3 +255,11 @@ def test_device_and_threads_are_those_of_the_jobs(
 def test_an_unknown_parameter() -> None:
     with pytest.raises(SettingsError, match="partition"):
         SlurmExecutor(options(partitoin="gpu"))
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"), [({"workers": 5}, "array_parallelism=5"), ({"gpus": "0,1"}, "gres=gpu:1")]
+)
+def test_options_of_the_pool_are_refused(given: dict[str, Any], instead: str) -> None:
+    with pytest.raises(SettingsError, match=instead):
+        SlurmExecutor(RunOptions(executor="slurm", **given))

@@ -66,8 +66,12 @@ class RunExecutor(ABC):
         return {}
 
     @classmethod
-    def cancel(cls, submission: Submission) -> None:
-        """Stop the workers of a submission; ZslbenchError if that is not possible from here."""
+    def cancel(cls, submission: Submission) -> str:
+        """Stop the workers of a submission; ZslbenchError if that is not possible from here.
+
+        Returns:
+            What was done, for the user; empty: it has no workers left.
+        """
         raise ZslbenchError(
             f"submission {submission.name} cannot be cancelled from here: press Ctrl-C in the command that "
             "started it"

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from zslbench.errors import Interrupted, SettingsError, ZslbenchError
 from zslbench.experiment.events import stop_requests
 from zslbench.experiment.options import RunOptions
 from zslbench.experiment.suites.executor import RunExecutor, Watch
-from zslbench.experiment.suites.group_state import GroupState
+from zslbench.experiment.suites.group_state import SILENCE, GroupState
 from zslbench.experiment.suites.submission import Submission, last_lines
 
 POLL = 0.2
@@ -65,12 +67,36 @@ class LocalPool(RunExecutor):
             _Worker(submission, number, self.gpus[number % len(self.gpus)] if self.gpus else None)
             for number in range(count)
         ]
-        with stop_requests(say) as stopped, _ended(workers):
+        for one in submission.earlier():  # left by a command that was stopped or killed
+            with contextlib.suppress(ZslbenchError):
+                if one.executor == submission.executor and not one.has_ended():
+                    self.cancel(one)
+        with stop_requests(say) as stopped, FileLock(_lock(submission)), _ended(workers):
             _Pool(submission, workers, say).run(watch, stopped)
         if all(one["status"] != "failed" for one in _results(submission.states())):
             shutil.rmtree(submission.folder, ignore_errors=True)
         else:
             say(f"logs of the workers: {submission.logs}")
+
+    @classmethod
+    def cancel(cls, submission: Submission) -> str:
+        """Remove a submission whose command has gone; that of a living command is a ZslbenchError."""
+        # Their locks may not be seen here: the store may be on a network disk.
+        heard = any(one.state == "running" and not one.lost for one in submission.states().values())
+        try:
+            with FileLock(_lock(submission), timeout=0):
+                if not heard:
+                    shutil.rmtree(submission.folder, ignore_errors=True)
+                    return (
+                        f"removed {submission.name}, whose command is no longer running; the same command "
+                        "computes what is left"
+                    )
+        except Timeout:
+            return super().cancel(submission)
+        raise ZslbenchError(
+            f"submission {submission.name}: a worker was heard of less than {SILENCE.seconds // 60} minutes "
+            "ago; try again later"
+        )
 
 
 class EveryGpu(LocalPool):
@@ -83,6 +109,11 @@ class EveryGpu(LocalPool):
                 raise SettingsError("--executor gpus: torch finds no GPU; use --workers N for the CPUs")
             options = replace(options, gpus=",".join(map(str, range(count))))
         super().__init__(options)
+
+
+def _lock(submission: Submission) -> Path:
+    """What the command that started a submission holds until it ends."""
+    return submission.folder / ".pool.lock"
 
 
 def visible_gpus() -> tuple[str, ...]:

@@ -242,6 +242,11 @@ class Submission:
                 found.setdefault(state.number, state)
         return found
 
+    def has_ended(self) -> bool:
+        """Whether each of its groups has."""
+        states = self.states()
+        return all(one.number in states and states[one.number].state == "ended" for one in self.groups)
+
     def fail(self, group: int, message: str) -> None:
         """Let a group end whose worker died for good: its cells fail, except those that are finished."""
         ledger = Ledger(self.store)
