@@ -137,14 +137,21 @@ def tables(outcome: SuiteOutcome) -> list[str]:
 
 
 def overview(outcome: SuiteOutcome) -> Table:
-    """Acc, H and H_cal of each method on each data set, under the selection that ranks."""
+    """Acc, H and H_cal of each method on each data set, under the selection that ranks.
+
+    Lines without any run are left out, and named below the table.
+    """
+    run = {label for (label, _, _), one in outcome.entries.items() if one.records}
+    waiting = [line.label for line in outcome.lines if line.label not in run]
+    outcome = replace(outcome, lines=tuple(line for line in outcome.lines if line.label in run))
     table = suite_table(outcome, show=(), metrics=metrics_named("acc,h,h_cal")).for_readers()
     columns = (replace(one, header=(one.header[0], one.header[-1])) for one in table.columns)
     rows = (
         replace(one, cells=tuple(Cell() if cell.words == "not applicable" else cell for cell in one.cells))
         for one in table.rows
     )
-    return replace(table, columns=tuple(columns), rows=tuple(rows), title="", notes=())
+    notes = (f"not run yet: {', '.join(waiting)}",) if waiting else ()
+    return replace(table, columns=tuple(columns), rows=tuple(rows), title="", notes=notes)
 
 
 def ends(outcome: SuiteOutcome, runs: int) -> list[str]:
