@@ -26,6 +26,9 @@ from zslbench_slurm.task import Task
 LARGEST_ARRAY = 1000
 """Tasks of one array; clusters allow 1,001 unless configured otherwise (MaxArraySize)."""
 
+SHORTEST = 120.0
+"""Seconds that a task should last: starting one takes about seven."""
+
 REQUEUES = 1000
 """How often submitit requeues a task at its time limit."""
 
@@ -69,7 +72,7 @@ class SlurmExecutor(RunExecutor):
                 f"--slurm array_parallelism={count}: a GPU for each task, {count} tasks at once"
             )
         self.options, self.parameters = options, parse(options.executor_options or {})
-        self._groups_per_task: int = self.parameters.pop(OWN, 1)
+        self._groups_per_task: int | None = self.parameters.pop(OWN, None)
 
     def worker_options(self) -> RunOptions:
         """On a GPU if the jobs get one; else as many threads as the tasks have CPUs."""
@@ -169,10 +172,20 @@ class SlurmExecutor(RunExecutor):
         write_atomically(submission.folder / _RECORD, json.dumps(content).encode("ascii"))
 
     def _tasks(self, submission: Submission) -> list[tuple[int, ...]]:
-        """The groups of each task."""
-        groups = [group.number for group in submission.groups]
-        size = max(self._groups_per_task, -(-len(groups) // LARGEST_ARRAY))
-        return [tuple(groups[start : start + size]) for start in range(0, len(groups), size)]
+        """The groups of each task: as many as the user says, else short ones together."""
+        least = max(self._groups_per_task or 1, -(-len(submission.groups) // LARGEST_ARRAY))
+        tasks: list[list[int]] = []
+        lasts = SHORTEST
+        """Seconds of the latest task; one that nobody knows lasts."""
+        for group in submission.groups:
+            cost = SHORTEST if group.seconds is None or self._groups_per_task else group.seconds
+            if tasks and (len(tasks[-1]) < least or max(lasts, cost) < SHORTEST):
+                tasks[-1].append(group.number)
+                lasts += cost
+            else:
+                tasks.append([group.number])
+                lasts = cost
+        return list(map(tuple, tasks))
 
     def _summary(self, submission: Submission, tasks: Sequence[tuple[int, ...]]) -> str:
         """How many tasks, and what they cost."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,30 @@ def test_several_groups_in_a_task(
     sent = [one.groups for one in sent_tasks(submission)]
     assert list(map(len, sent)) == sizes
     assert [group for one in sent for group in one] == list(range(groups))
+
+
+@pytest.mark.parametrize(
+    ("costs", "given", "sizes"),
+    [
+        ([60.0] * 5, {}, [2, 2, 1]),
+        ([50.0] * 7, {}, [3, 3, 1]),
+        ([119.0, 1.0, 1.0, 120.0, 1.0], {}, [2, 1, 1, 1]),
+        ([1.0, None, 1.0, 1.0], {}, [1, 1, 2]),
+        ([60.0] * 3, {"groups_per_task": "1"}, [1, 1, 1]),
+        ([300.0] * 3, {"groups_per_task": "2"}, [2, 1]),
+    ],
+)
+def test_short_groups_of_known_cost_share_a_task(
+    planned: Any, costs: list[float | None], given: dict[str, str], sizes: list[int]
+) -> None:
+    """Up to two minutes, unless the user says how many."""
+    submission = planned(len(costs))
+    submission.groups = tuple(
+        replace(group, seconds=cost) for group, cost in zip(submission.groups, costs, strict=True)
+    )
+    tasks = SlurmExecutor(options(**given))._tasks(submission)
+    assert list(map(len, tasks)) == sizes
+    assert [group for one in tasks for group in one] == list(range(len(costs)))
 
 
 def test_more_groups_than_an_array_holds(

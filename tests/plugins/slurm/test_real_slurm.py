@@ -237,7 +237,7 @@ def test_jobs_shows_what_has_ended_and_failed(ended: Cluster) -> None:
 
 def test_attach_and_cancel(cluster: Cluster) -> None:
     """A killed shell loses nothing: the same command attaches. What was cancelled resumes when submitted."""
-    words = ("--executor", "slurm", "--slurm", "array_parallelism=2")
+    words = ("--executor", "slurm", "--slurm", "array_parallelism=2", "--slurm", "groups_per_task=1")
     for seed in (20, 21):
         cluster.held(seed).touch()
     shell = cluster.bench("three", THREE, *words)
