@@ -24,9 +24,8 @@ from zslbench.experiment.suites.cells import SuiteOutcome
 from zslbench.experiment.suites.definition import Suite
 from zslbench.experiment.suites.executor import requested_executor
 from zslbench.experiment.suites.from_options import run_suite
-from zslbench.experiment.suites.run import Watcher, prepare
+from zslbench.experiment.suites.run import Bench, Watcher, prepare
 from zslbench.plugin.discovery import registry
-from zslbench.plugin.lookup import Registry
 from zslbench.report.over_splits import splits_table
 from zslbench.report.results import runs_frame, seeds_table
 from zslbench.report.tables.model import Table
@@ -105,9 +104,11 @@ def run(
     components = {"embedding": embedding, "generator": generator, "classifier": classifier}
     several = find_splits(dataset, given.data_root).name if is_split_set(dataset) else None
     if several or requested_executor(given, known) is not None:
-        numbers = seed_numbers(seeds)
-        suite = run_suite(method, components, variant, dataset, numbers, select, keep_weights, given)
-        return replace(_run_suite(suite, known, given, force, display, watcher), split_set=several)
+        prepared = plan(
+            method, dataset=dataset, variant=variant, seeds=seeds, select=select, force=force,
+            keep_weights=keep_weights, dry_run=False, display=display, **components, **options,
+        )  # fmt: skip
+        return replace(_run_suite(prepared, watcher), split_set=several)
     recipe = resolve(
         known,
         dataset,
@@ -129,17 +130,47 @@ def run(
     return Result(tuple(record for record, _ in done), sum(found for _, found in done))
 
 
-def _run_suite(
-    suite: Suite, known: Registry, given: AllOptions, force: bool, display: Display, watcher: Watcher | None
-) -> Result:
-    """The runs of a suite of one line, perhaps computed by an executor."""
-    options = {name: getattr(given, name) for name in RunOptions.__dataclass_fields__}
-    prepared = prepare(suite, known, retry_failed=True, force=force, display=display, **options)
+def plan(
+    method: str | None = None,
+    *,
+    dataset: str,
+    variant: str | None = None,
+    embedding: str | None = None,
+    generator: str | None = None,
+    classifier: str | None = None,
+    seeds: int | Sequence[int] = 1,
+    select: str = "val",
+    force: bool = False,
+    keep_weights: bool = False,
+    dry_run: bool = True,
+    display: Display | None = None,
+    **options: Any,
+) -> Bench:
+    """What :func:`run` would do with these arguments, as a suite of one line that is ready to run.
+
+    Args:
+        dry_run: it will not be run, so the store need not be writable.
+
+    Raises:
+        ZslbenchError: as :func:`run`.
+    """
+    given = AllOptions(**options)
+    components = {"embedding": embedding, "generator": generator, "classifier": classifier}
+    suite = run_suite(method, components, variant, dataset, seed_numbers(seeds), select, keep_weights, given)
+    own = {name: getattr(given, name) for name in RunOptions.__dataclass_fields__}
+    prepared = prepare(
+        suite, registry(), retry_failed=True, force=force, dry_run=dry_run, display=display, **own
+    )
     for cell in prepared.cells:
         if cell.error is not None:
             raise cell.error
         if cell.resolved is None:
             raise UnknownName(cell.reason)
+    return prepared
+
+
+def _run_suite(prepared: Bench, watcher: Watcher | None) -> Result:
+    """The runs of a suite of one line, perhaps computed by an executor."""
     outcome = prepared.run(watcher or Watcher())
     if failed := prepared.failures(outcome):
         raise ZslbenchError("; ".join(failed))

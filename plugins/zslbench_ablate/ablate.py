@@ -8,6 +8,7 @@ from typing import Any
 from zslbench.errors import MissingData, UnknownName
 from zslbench.experiment import (
     AllOptions,
+    Bench,
     Display,
     RunOptions,
     Watcher,
@@ -48,6 +49,32 @@ def ablate(
         ZslbenchError: anything else that the caller can correct, before a run begins.
         Interrupted: stopped on request; the same call resumes.
     """
+    prepared = plan(
+        method, dataset=dataset, variants=variants, seeds=seeds, select=select, dry_run=False,
+        display=display, **options,
+    )  # fmt: skip
+    outcome = prepared.run(watcher or Watcher())
+    declared, reading = registry().method(method).declaration, options.get("reading")
+    found = len(outcome.records) - prepared.computed
+    return ablation_of(outcome, declared, reading, found, _missing(prepared))
+
+
+def plan(
+    method: str = "sc-egg",
+    *,
+    dataset: str | Sequence[str] = DATASETS,
+    variants: Sequence[str] | None = None,
+    seeds: int | Sequence[int] = 1,
+    select: str = "val",
+    dry_run: bool = True,
+    display: Display | None = None,
+    **options: Any,
+) -> Bench:
+    """What :func:`ablate` would do with these arguments, as a suite that is ready to run; the same errors.
+
+    Args:
+        dry_run: it will not be run, so the store need not be writable.
+    """
     known = registry()
     declared = known.method(method).declaration
     datasets = (dataset,) if isinstance(dataset, str) else tuple(dataset)
@@ -58,6 +85,7 @@ def ablate(
         known,
         retry_failed=True,
         across_lines=True,
+        dry_run=dry_run,
         display=display,
         **{name: getattr(given, name) for name in RunOptions.__dataclass_fields__},
     )
@@ -66,11 +94,14 @@ def ablate(
             raise UnknownName(cell.reason)
         if cell.status == "cannot run" and cell.error is not None:
             raise cell.error
-    absent = [cell for cell in prepared.cells if cell.status == "no data"]
-    missing = list(dict.fromkeys(cell.reason for cell in absent))
-    if len(absent) == len(prepared.cells):
+    missing = _missing(prepared)
+    if all(cell.status == "no data" for cell in prepared.cells):
         raise MissingData(", ".join(suite.datasets), missing)
     for reason in missing:
         prepared.display.say(reason)
-    outcome = prepared.run(watcher or Watcher())
-    return ablation_of(outcome, declared, given.reading, len(outcome.records) - prepared.computed, missing)
+    return prepared
+
+
+def _missing(prepared: Bench) -> list[str]:
+    """Why data sets are absent."""
+    return list(dict.fromkeys(cell.reason for cell in prepared.cells if cell.status == "no data"))

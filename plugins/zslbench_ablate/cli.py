@@ -11,6 +11,7 @@ from zslbench.cli import (
     candidates_option,
     complete_datasets,
     complete_methods,
+    dry_run_option,
     emit_notes,
     fitting_options,
     format_option,
@@ -42,20 +43,24 @@ SIDE_BY_SIDE = 13
 @fitting_options
 @candidates_option
 @running_options
+@dry_run_option
 @format_option
-def ablate(datasets: tuple[str, ...], variants: str | None, fmt: str, **options: Any) -> None:
+def ablate(datasets: tuple[str, ...], variants: str | None, dry_run: bool, fmt: str, **options: Any) -> None:
     """Run the variants of METHOD on data sets and show what each of its parts contributes.
 
     Finished runs are reused and interrupted ones resume, so a stopped command can simply be repeated.
     Differences from the full method are computed per seed. Published results are shown where the method
     declares them for the data set.
     """
-    from zslbench.cli import watching
+    from zslbench.cli import emit_plan, watching
     from zslbench.report import emit
-    from zslbench_ablate.ablate import ablate as run_ablation
+    from zslbench_ablate.ablate import ablate as run_ablation, plan
 
     chosen = None if variants is None else [name.strip() for name in variants.split(",") if name.strip()]
     with watching() as watcher:
+        if dry_run:
+            emit_plan(plan(dataset=datasets, variants=chosen, display=watcher, **options), fmt)
+            return
         found = run_ablation(dataset=datasets, variants=chosen, display=watcher, watcher=watcher, **options)
     if fmt in ("csv", "json"):
         emit(found.frame(), fmt)

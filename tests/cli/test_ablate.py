@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,3 +229,25 @@ def test_presets_add_up(lab: Any, tmp_path: Any) -> None:
     turned = lab("ablate", "lab", "--dataset", "toy", *SMALL, "--preset", given[1], "--preset", given[0])
     assert turned.exit_code == 1  # fails = true wins
     assert "2 of 3 runs failed" in turned.stderr  # not the variant without that classifier
+
+
+def test_dry_runs_of_run_and_ablate_write_nothing_and_find_what_was_computed(
+    lab: Any, tmp_path: Path
+) -> None:
+    run = ("run", "lab", "--dataset", "toy", "--seeds", "2", *SMALL)
+    ablation = ("ablate", "lab", "--dataset", "toy", *SMALL)
+
+    def states(*words: str) -> list[tuple[Any, ...]]:
+        planned = lab(*words, "--dry-run", "--format", "json")
+        assert planned.exit_code == 0, planned.stderr
+        return [(row["line"], row["seed"], row["state"]) for row in json.loads(planned.stdout)]
+
+    assert states(*run) == [("lab", 0, "to run"), ("lab", 1, "to run")]
+    assert {one[2] for one in states(*ablation)} == {"to run"}
+    assert not (tmp_path / "store").exists()
+    assert lab(*run, "--seeds", "1").exit_code == 0
+    assert states(*run) == [("lab", 0, "found"), ("lab", 1, "to run")]
+    assert [one[2] for one in states(*ablation)] == ["to run", "to run", "found"]
+    assert "1 in about" in lab(*run, "--dry-run").stderr
+    wrong = lab("run", "lab", "--dataset", "gone", "--dry-run", *GIVEN)
+    assert wrong.exit_code != 0 and "not here" in wrong.stderr

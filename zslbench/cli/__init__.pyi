@@ -1,3 +1,4 @@
+from .bench import emit_plan as emit_plan
 from .completion import complete_datasets as complete_datasets, complete_methods as complete_methods
 from .grid import watching as watching
 from .main import (
@@ -15,6 +16,7 @@ from .options import (
     candidates_option as candidates_option,
     confirm as confirm,
     data_root_option as data_root_option,
+    dry_run_option as dry_run_option,
     emit_notes as emit_notes,
     filter_options as filter_options,
     fitting_options as fitting_options,

@@ -11,6 +11,7 @@ from zslbench.cli.completion import complete_datasets, complete_methods, complet
 from zslbench.cli.options import (
     SEEDS,
     SELECTIONS,
+    dry_run_option,
     format_option,
     metrics_option,
     note,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     "interval (± half of a 95 % interval instead of ± std).  [default: oracle,published]",
 )
 @metrics_option
-@click.option("--dry-run", is_flag=True, help="Show what would run and the estimated time.")
+@dry_run_option
 @options_of("settings", "preset")
 @running_options
 @format_option
@@ -80,7 +81,7 @@ def bench(suite: str, dry_run: bool, show: str | None, metrics: str | None, fmt:
     with watching() as watcher:
         prepared = prepare(suite, registry(), dry_run=dry_run, display=watcher, **options)
         if dry_run:
-            _emit_plan(prepared, fmt)
+            emit_plan(prepared, fmt)
             return
         outcome = prepared.run(watcher)
     emit(suite_table(outcome, show=shown, metrics=named), fmt)
@@ -128,7 +129,8 @@ def suites(name: str | None, fmt: str) -> None:
     emit(rows, fmt, title=title)
 
 
-def _emit_plan(bench: Bench, fmt: str) -> None:
+def emit_plan(bench: Bench, fmt: str) -> None:
+    """Show what a suite would compute, what that costs, and what its executor would do."""
     from zslbench.cli.grid import states_text
     from zslbench.cli.progress import duration
 

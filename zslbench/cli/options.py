@@ -60,6 +60,9 @@ SELECTIONS = click.Choice(["val", "last", "oracle", "oracle-scripts"])
 STORED_SELECTIONS = click.Choice([*SELECTIONS.choices, EXTERNAL])
 """The selections that runs in the store may have."""
 
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would run and the estimated time.")
+"""``--dry-run``."""
+
 select_option = click.option(
     "--select",
     type=SELECTIONS,

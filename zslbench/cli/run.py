@@ -11,6 +11,7 @@ from zslbench.cli.options import (
     SEED,
     SEEDS,
     candidates_option,
+    dry_run_option,
     fitting_options,
     format_option,
     running_options,
@@ -40,13 +41,17 @@ from zslbench.report.tables.render import emit
 @running_options
 @click.option("--force", is_flag=True, help="Run again even if the run is in the store.")
 @click.option("--keep-weights", is_flag=True, help="Store the trained networks with the run.")
+@dry_run_option
 @format_option
-def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **options: Any) -> None:
+def run(
+    method: str | None, seeds: int, seed: tuple[int, ...], dry_run: bool, fmt: str, **options: Any
+) -> None:
     """Run METHOD, or a custom composition of components, on a data set.
 
     A finished run is reused; an interrupted one resumes from its last checkpoint.
     """
     from zslbench import api
+    from zslbench.cli.bench import emit_plan
     from zslbench.cli.grid import watching
     from zslbench.cli.progress import TerminalDisplay
     from zslbench.data.split_sets import is_split_set
@@ -61,6 +66,9 @@ def run(method: str | None, seeds: int, seed: tuple[int, ...], fmt: str, **optio
 
     if seed and seeds > 1:
         raise SettingsError("give --seeds N or --seed K, not both")
+    if dry_run:
+        emit_plan(api.plan(method, seeds=seed or seeds, display=TerminalDisplay(), **options), fmt)
+        return
     alone = options["executor"] == "local" and options["workers"] is None and options["gpus"] is None
     alone = alone and not is_split_set(options["dataset"])
     display = TerminalDisplay()

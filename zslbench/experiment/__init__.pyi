@@ -60,7 +60,7 @@ from .suites.executor import (
 from .suites.from_options import ablation_suite as ablation_suite
 from .suites.group_state import GroupReport as GroupReport, GroupState as GroupState
 from .suites.lines import Line as Line
-from .suites.run import Watcher as Watcher, prepare as prepare
+from .suites.run import Bench as Bench, Watcher as Watcher, prepare as prepare
 from .suites.submission import (
     PlannedCell as PlannedCell,
     PlannedGroup as PlannedGroup,
