@@ -57,7 +57,9 @@ class Result:
     def as_table(self, title: str = "") -> Table:
         """One row per seed and a last row ``mean ± std``. On several splits: one row per split, averaged over
         its seeds, and a last row over splits."""
-        return (splits_table if self.split_set else seeds_table)(self.records, title)
+        if self.split_set:
+            return splits_table(self.split_set, self.records, title)
+        return seeds_table(self.records, title)
 
 
 @takes(AllOptions)

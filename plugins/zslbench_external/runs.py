@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,12 +16,13 @@ from zslbench.errors import SettingsError
 from zslbench.evaluation import EXTERNAL, METRICS, TEST, Evaluation, evaluate_scores
 from zslbench.experiment import Notify, Part, core_version, provenance
 from zslbench.plugin import Dataset
-from zslbench.report import without_seed
-from zslbench.store import RunContent, RunInfo, RunRecord, Store, run_id
+from zslbench.store import RunContent, RunInfo, RunRecord, Store, canonical, run_id
 from zslbench_external.alignment import Aligned
 
 _GROUP = "unknown"
 """The method group under which tables list external rows."""
+_ROUNDING = 1e-9
+"""Differences of figures in percent up to this come from the order of sums."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def keep(
         found: by seed, the scores and the sha256 of each file by name.
 
     Raises:
-        SettingsError: the store has other scores of this name and seed.
+        SettingsError: the store has other scores of this name and seed, or other figures for these scores.
     """
     dataset = replace(dataset, name=part.name)
     data = _data(what, dataset)
@@ -57,11 +58,12 @@ def keep(
         _content(what, part, dataset, data, seed, aligned, files, store)
         for seed, (aligned, files) in found.items()
     ]
-    for one in contents:
-        _refuse_second_run(one, known.values())
+    stored = [_stored(one, known.values()) for one in contents]
+    for text in _twins(contents, known.values()):
+        notify(text)
     store.prepare()
-    present = sum(one.info.id in known for one in contents)
-    records = tuple(known.get(one.info.id) or store.write(one) for one in contents)
+    present = sum(one is not None for one in stored)
+    records = tuple(record or store.write(content) for record, content in zip(stored, contents, strict=True))
     if any(aligned.labels_only for aligned, _ in found.values()):
         notify("predicted classes without scores give no curve, AUSUC or top-5 accuracy")
     return Result(records, present)
@@ -167,18 +169,57 @@ def _tables(evaluation: Evaluation, aligned: Aligned) -> dict[str, pd.DataFrame]
     }
 
 
-def _refuse_second_run(content: RunContent, known: Iterable[RunRecord]) -> None:
-    """Refuse a run whose row in tables already has one of its seed: a row shows one run per seed."""
+def _stored(content: RunContent, known: Collection[RunRecord]) -> RunRecord | None:
+    """The run of these scores in the store, even if another version of the code evaluated them; None: there
+    is none.
+
+    Raises:
+        SettingsError: the store has other scores of this name and seed (a table's row shows one run per
+            seed), or another version of the code has other figures for them.
+    """
     info = content.info
-    for record in known:
-        if record.info.id != info.id and record.info.seed == info.seed and _same_row(record, info):
+    same = [one for one in known if one.info.seed == info.seed and _same_row(one.info, info)]
+    # One that this version of the code evaluated comes first.
+    for record in sorted(same, key=lambda one: one.info.id != info.id):
+        if record.info.identity[EXTERNAL] != info.identity[EXTERNAL]:
             raise SettingsError(
                 f"the store already has '{info.method}' on {info.dataset} with seed {info.seed}, "
                 "from other scores or another source: give another --seed or --name, or remove that run with "
                 f"'zslbench runs rm {record.info.id}'"
             )
+        if apart := _figures_apart(record, content):
+            raise SettingsError(
+                f"'{info.method}' on {info.dataset} with seed {info.seed} was evaluated by another version "
+                f"of the code, and its figures differ ({apart}): to evaluate it again, type "
+                f"'zslbench runs rm {record.info.id}' and repeat the command"
+            )
+        return record
+    return None
 
 
-def _same_row(record: RunRecord, info: RunInfo) -> bool:
-    skipped = ("seed", EXTERNAL)
-    return without_seed(record) == {key: one for key, one in info.identity.items() if key not in skipped}
+def _same_row(one: RunInfo, other: RunInfo) -> bool:
+    """Whether the runs differ in seed, scores and versions of the code at most."""
+    skipped = ("seed", "versions", EXTERNAL)
+    a, b = ({key: of for key, of in run.identity.items() if key not in skipped} for run in (one, other))
+    return a == b
+
+
+def _figures_apart(record: RunRecord, content: RunContent) -> str:
+    """``"H 53.1, now 53.2"``: metrics that both have with different values; empty: there are none."""
+    pairs = [(one, one.of(record.metrics), one.of(content.metrics)) for one in METRICS.values()]
+    return ", ".join(
+        f"{one.name} {old:.6g}, now {new:.6g}" for one, old, new in pairs if abs(old - new) > _ROUNDING
+    )
+
+
+def _twins(contents: Sequence[RunContent], known: Iterable[RunRecord]) -> Iterator[str]:
+    """A note for each set of scores that stands for several seeds of a row."""
+    seeds: dict[str, set[int]] = {}
+    for info in (*(one.info for one in contents), *(one.info for one in known)):
+        if _same_row(info, contents[0].info):
+            scores = {name: of for name, of in info.identity[EXTERNAL].items() if name != "source"}
+            seeds.setdefault(canonical(scores), set()).add(info.seed)
+    for same in seeds.values():
+        if len(same) > 1 and same & {one.info.seed for one in contents}:
+            names = " and ".join(map(str, sorted(same)))
+            yield f"seeds {names} have the same scores, so they are not independent values"

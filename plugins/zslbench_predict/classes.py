@@ -13,6 +13,8 @@ from zslbench.experiment import FittedRun, Notify
 
 _UNIT = 1e-3
 """Largest difference of a norm from 1."""
+_APART = 2.0
+"""How many times shorter or longer than all vectors of the data set a new one may be without a note."""
 
 
 def read_classes(
@@ -30,7 +32,7 @@ def read_classes(
     """
     findings = Findings()
     table = read_attributes(path.expanduser(), findings)
-    findings.raise_errors(path.parent)
+    findings.raise_errors(path.expanduser().absolute().parent)
     assert table is not None
     known, width = attribute_names_of(run), run.dataset.semantics.shape[1]
     if known is not None:
@@ -71,7 +73,8 @@ def _on_scale(
 ) -> Float[np.ndarray, "k attributes"]:
     own = run.dataset.semantics.astype(np.float64)
     norms: np.ndarray = np.linalg.norm(values, axis=1, keepdims=True)
-    if np.allclose(np.linalg.norm(own, axis=1), 1, atol=_UNIT):
+    norms_own: np.ndarray = np.linalg.norm(own, axis=1)
+    if np.allclose(norms_own, 1, atol=_UNIT):
         if not np.allclose(norms, 1, atol=_UNIT):
             notify(f"{path.name}: vectors are scaled to unit length, as those of '{run.dataset.name}' are")
             return np.asarray(values / norms)
@@ -79,6 +82,12 @@ def _on_scale(
         notify(
             f"{path.name}: values from {values.min():g} to {values.max():g}, but those of "
             f"'{run.dataset.name}' are from {own.min():g} to {own.max():g}; "
+            "scores are wrong if the scales differ"
+        )
+    elif norms.min() * _APART < norms_own.min() or norms.max() > norms_own.max() * _APART:
+        notify(
+            f"{path.name}: lengths of vectors from {norms.min():.4g} to {norms.max():.4g}, but those of "
+            f"'{run.dataset.name}' are from {norms_own.min():.4g} to {norms_own.max():.4g}; "
             "scores are wrong if the scales differ"
         )
     return values

@@ -57,12 +57,19 @@ def _published_rows() -> list[PublishedRow]:
 def _matching(rows: Sequence[PublishedRow], what: str, wanted: str) -> list[PublishedRow]:
     """The rows with this method or data set in any spelling, or with this text in their source."""
     from zslbench.experiment import normal
+    from zslbench.plugin import registry
 
     names = {str(getattr(row, what.replace(" ", ""))) for row in rows}
     part = what == "source"
     found = {
         one for one in names if (normal(wanted) in normal(one) if part else normal(wanted) == normal(one))
     }
+    if (
+        not found
+        and what == "method"
+        and normal(wanted) in {normal(one.name) for one in registry().methods()}
+    ):
+        raise UnknownName(f"no published results for method '{wanted}': no source quoted here has any")
     if not found:
         hint = did_you_mean(wanted.lower(), {one.lower() for one in names})
         raise UnknownName(f"no published results for {what} '{wanted}', {hint}")

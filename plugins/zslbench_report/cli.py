@@ -84,6 +84,8 @@ def report(
         logger.removeHandler(warnings)
     if not outcome.records:
         if suite is None:
+            for text in filters.whole_folders(run_store.records()):
+                note(text)
             raise ZslbenchError("no such run in the store; zslbench run METHOD --dataset NAME creates one")
         text = f"the report has no finished run: zslbench bench {suite} computes them"
         if others := _other_runs(run_store, outcome):

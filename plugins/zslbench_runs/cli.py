@@ -50,7 +50,7 @@ def runs(context: click.Context, ids: bool, store: Path | None, fmt: str, filter
     where = Store.default(store)
     listed = _rows(where, filters)
     if not listed:
-        note_empty(where)
+        note_empty(where, filters)
     if ids:
         if listed:
             echo(*(row["run"] for row in listed))

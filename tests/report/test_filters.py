@@ -30,6 +30,27 @@ def matching(records: Sequence[RunRecord], *texts: str) -> list[tuple[str, int]]
     return sorted((one.info.method, one.info.seed) for one in found)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("H=5.4", True),
+        ("H=5.38", True),
+        ("H=5.39", False),
+        ("H!=5.4", False),
+        ("H>=5.4", True),
+        ("H>5.3", True),
+        ("H>5.4", False),
+        ("H<5.4", False),
+        ("H<=5.38", True),
+        ("H=5", False),
+        ("H~5.4", False),
+    ],
+)
+def test_metrics_are_compared_as_tables_show_them(tmp_path: Path, text: str, expected: bool) -> None:
+    fake_record(store := Store(tmp_path / "store"), h=0.053846)  # 5.3846 %
+    assert bool(Filters([Condition.parse(text)]).finished(store.records())) == expected
+
+
 EGG = [("sc-egg", seed) for seed in range(4)]
 ESZSL = [("eszsl", 0)]
 

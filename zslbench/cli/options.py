@@ -27,6 +27,7 @@ from zslbench.output import echo, quiet, visible
 from zslbench.report.tables.render import FORMATS, csv_safe
 
 if TYPE_CHECKING:
+    from zslbench.report.filters import Filters
     from zslbench.store.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -232,9 +233,12 @@ def emit_notes(texts: Iterable[str], fmt: str) -> None:
             note(text)
 
 
-def note_empty(store: Store) -> None:
+def note_empty(store: Store, filters: Filters) -> None:
     """Say that no run matches, and how to list or compute runs."""
-    if store.records() or store.unfinished():
+    records = store.records()
+    for text in filters.whole_folders(records):
+        note(text)
+    if records or store.unfinished():
         note("the store has no matching run; zslbench runs lists all that it has")
     else:
         note("the store has no runs; to compute one: zslbench run METHOD --dataset NAME")

@@ -50,7 +50,7 @@ def table(store: Path | None, fmt: str, show: str | None, metrics: str | None, f
     where = Store.default(store)
     records = filters.finished(where.records())
     if not records:
-        note_empty(where)
+        note_empty(where, filters)
         emit([], fmt)
         return
     if fmt in ("csv", "json"):

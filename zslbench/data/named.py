@@ -6,6 +6,7 @@ tables too. Imports nothing heavy, since listings use it.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from zslbench import __version__
@@ -20,8 +21,8 @@ from zslbench.data.locations import (
     folder_key,
     is_complete,
 )
-from zslbench.data.split_sets import find_splits, is_split_set
-from zslbench.errors import UnknownName
+from zslbench.data.split_sets import ALL_SPLITS, find_splits, is_split_set
+from zslbench.errors import DataError, UnknownName
 from zslbench.plugin.declarations import Component
 from zslbench.plugin.lookup import CORE, PluginInfo, Registered, Registry
 from zslbench.store.names import name_fault
@@ -66,7 +67,13 @@ def find_dataset(registry: Registry, name: str, *, root: str | Path | None = Non
     if folder is not None and is_complete(folder):
         return _component(registry, key, folder)
     if folder is not None:
-        raise UnknownName(f"no data set '{name}': {folder / SPLITS_FILE} {absence(folder / SPLITS_FILE)}")
+        fault = f"no data set '{name}': {folder / SPLITS_FILE} {absence(folder / SPLITS_FILE)}"
+        with contextlib.suppress(UnknownName, DataError):
+            held = find_splits(f"{key}{ALL_SPLITS}", root)
+            count = len(held.splits)
+            holds = f"it holds {count} split{'' if count == 1 else 's'}"
+            fault = f"no data set '{name}': {holds}: --dataset '{held.name}'"
+        raise UnknownName(fault)
     where = f"no plugin registers it and {data_root(root)} has no such folder"
     known = {*registered, *folder_components(registry, root)}
     raise UnknownName(f"{registry.unknown('dataset', name, known)} ({where})")

@@ -131,7 +131,7 @@ def read_xlsa17(
         regions, features = regions or features.removesuffix(f" {MEAN}"), MEAN
     means = with_regions and (features == MEAN or (features is None and not _has_default(folder)))
     stem = None if means else features_stem(DEFAULT_FEATURES if features is None else features)
-    _require_files(folder, stem, SEMANTICS_FILES[semantics])
+    _require_files(folder, stem, SEMANTICS_FILES[semantics], archived=expected is not None)
     source, findings = None, Findings()
     if image_size is not None:
         source = decoded_pictures(folder, image_size, images)
@@ -189,15 +189,24 @@ def features_stem(features: str) -> str:
     return stem
 
 
-def _require_files(folder: Path, features: str | None, semantics_file: str) -> None:
-    """Raise MissingData for files that are not there; ``features``: a stem, None: no such file is needed."""
+def _require_files(folder: Path, features: str | None, semantics_file: str, *, archived: bool) -> None:
+    """Raise MissingData for files that are not there.
+
+    Args:
+        features: a stem; None: no such file is needed.
+        archived: whether the archive of Xian et al. has the data set.
+    """
     features_file = f"{features}.mat"
     files = [SPLITS_FILE, semantics_file, *([] if features is None else [features_file])]
     faults = {file: fault for file in dict.fromkeys(files) if (fault := absence(folder / file))}
     absent = list(faults)
     if not absent:
         return
-    advice = _HOW_TO_GET if absent != [features_file] or features == DEFAULT_FEATURES else ""
+    advice = ""
+    if absent != [features_file] or features == DEFAULT_FEATURES:
+        advice = (
+            _HOW_TO_GET if archived else "A data set in a folder has these files of its own, or links to them"
+        )
     if features_file in absent and (others := features_files(folder)):
         advice = f"Found: {', '.join(others)}; pass --features {others[0]}. {advice}".rstrip()
     raise MissingData(folder, [f"{one} {fault}" for one, fault in faults.items()], advice)

@@ -214,7 +214,7 @@ class DatasetCache:
             if key not in self._noted:
                 self._noted.add(key)
                 for note in dataset.notes:
-                    self._say(note)
+                    self._say(f"{part.name}: {note}")
             self._loaded[key] = (dataset, provenance(dataset, self._check != "never"))
         _refuse_unread(recipe, self._loaded[key][0], {name: getattr(files, name) for name in named})
         return self._loaded[key]

@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from zslbench.data.locations import dataset_key, folder_key
-from zslbench.data.split_sets import in_split_set, is_split_set
+from zslbench.data.split_sets import ALL_SPLITS, in_split_set, is_split_set
 from zslbench.errors import SettingsError, UnknownName, did_you_mean
 from zslbench.evaluation.candidates import TEST
 from zslbench.evaluation.metrics import METRICS
@@ -33,6 +34,8 @@ STATES = (FINISHED, "running", "interrupted")
 _TEXTS = ("method", "dataset", "variant", "reading", "selection", "candidates", "state")
 _KEYS = (*_TEXTS, "seed", "date", *(one.name for one in METRICS.values()))
 _METRICS = {name.lower(): one.name for one in METRICS.values() for name in (one.key, one.name)}
+_SHOWN = {one.name: one.digits for one in METRICS.values()}
+"""Decimals of metrics in tables. Conditions with more compare as many as they have."""
 _CONDITION = re.compile(r"\s*([\w.-]+)\s*(==?|!=|<=|>=|<|>|~)\s*(.*?)\s*", re.DOTALL)
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -87,6 +90,9 @@ class Condition:
             return bool((answers | {">": fact >= end, ">=": fact >= start})[self.sign])
         if self.sign == "~":
             return fact is not None and str(self.value).lower() in str(fact).lower()
+        if self.key in _SHOWN:
+            typed = Decimal(str(self.value)).as_tuple().exponent
+            fact = round(fact, max(_SHOWN[self.key], -int(typed)))
         if self.sign in _COMPARE:
             number = isinstance(fact, int | float) and not isinstance(fact, bool)
             return number and _COMPARE[self.sign](fact, self.value)
@@ -110,6 +116,16 @@ class Filters:
         """The names of several splits, such as ``hmdb51/*``, that the runs are on."""
         names = (one.value for one in self.conditions if (one.key, one.sign) == ("dataset", "="))
         return tuple(dict.fromkeys(folder_key(name) for name in names if is_split_set(name)))
+
+    def whole_folders(self, records: Iterable[RunRecord]) -> list[str]:
+        """A note for each folder that is named like a data set, though the runs are on the splits in it."""
+        ran = {one.info.dataset for one in records}
+        named = [one.value for one in self.conditions if (one.key, one.sign) == ("dataset", "=")]
+        return [
+            f"'{name}' holds splits: --dataset '{name}{ALL_SPLITS}'"
+            for name in dict.fromkeys(named)
+            if not is_split_set(name) and any(in_split_set(f"{name}{ALL_SPLITS}", one) for one in ran)
+        ]
 
     def finished(self, records: Sequence[RunRecord]) -> list[RunRecord]:
         """The runs that match.

@@ -7,6 +7,7 @@ and tests are over splits.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zslbench.data.split_sets import in_natural_order, in_split_set
@@ -103,11 +104,12 @@ def splits_text(splits: int) -> str:
     return f"{splits} split{'' if splits == 1 else 's'}"
 
 
-def splits_table(records: Sequence[RunRecord], title: str = "") -> Table:
+def splits_table(column: str, records: Sequence[RunRecord], title: str = "") -> Table:
     """The runs of one method on several splits: a row per split with the means over its seeds, and a last row
     with mean ± standard deviation over the splits.
 
     Args:
+        column: the name of the splits, such as ``hmdb51/*``.
         records: every split with the same seeds.
     """
     runs = {(one.info.dataset, one.info.seed): one for one in records}
@@ -128,4 +130,5 @@ def splits_table(records: Sequence[RunRecord], title: str = "") -> Table:
     ]
     means = {one.name: of.cell() for one, of in shown.items()}
     rows.append({"split": f"mean ± std over {splits_text(len(seeds))}{mark}", "seeds": None, **means})
-    return as_table(rows, title=title)
+    notes = filter(None, (over_text(column, len(seeds)), unlike_splits(column, records)))
+    return replace(as_table(rows, title=title), notes=tuple(notes))

@@ -159,12 +159,36 @@ def test_run_and_table_of_all_splits(command: Command) -> None:
         command("run", "eszsl", "--dataset=small/split_2", *options).stderr.count("found in the store") == 1
     )
     shown = command("run", "eszsl", "--dataset=small/*", *options[:3])
-    assert "small/*" in shown.stdout and "3 splits" in shown.stdout
+    assert "small/*" in shown.stdout and "tests are over 3 splits" in shown.stdout
+    assert "alike" not in shown.stdout
+    for split in SPLITS:  # notes on a data set say whose they are
+        assert done.stderr.count(f"{split}: train_loc") == 1
     (row,) = json.loads(command("table", "--dataset=small/*", "--format=json").stdout)
     means = [statistics.mean(one["S"] for one in rows if one["dataset"] == name) for name in SPLITS]
     assert (row["dataset"], row["splits"], row["seeds"]) == ("small/*", 3, 2)
     assert (row["S_mean"], row["S_std"]) == pytest.approx((statistics.mean(means), statistics.stdev(means)))
     assert len(json.loads(command("runs", "--dataset=small/*", "--format=json").stdout)) == 6
+
+
+def test_splits_that_divide_the_images_alike_are_pointed_out(root: Path, command: Command) -> None:
+    for split in SPLITS:
+        source = root / "SMALL" / "split_1" / "att_splits.mat"
+        (root / "SMALL" / Path(split).name / source.name).write_bytes(source.read_bytes())
+    start = ("--dataset=small/*", "--threads=1", "--select=last")
+    assert "divide the images alike" in command("run", "eszsl", *start).stdout
+    assert "divide the images alike" in command("table", start[0]).stdout
+
+
+def test_a_folder_of_splits_is_named_with_a_star(command: Command, tmp_path: Path) -> None:
+    done = command("run", "eszsl", "--dataset=SMALL", "--threads=1")
+    assert done.exit_code == 2 and "3 splits: --dataset 'small/*'" in done.stderr
+    assert command("run", "eszsl", "--dataset=small/split_2", "--threads=1", "--select=last").exit_code == 0
+    for start in (("table",), ("runs",), ("report", f"--output={tmp_path / 'page.html'}")):
+        assert "--dataset 'small/*'" in command(*start, "--dataset=small").stderr
+        assert "small/*" not in command(*start, "--dataset=whole").stderr
+    (tmp_path / "data" / "SMALL" / "split_2" / "res101.mat").unlink()
+    done = command("run", "eszsl", "--dataset=small/split_2", "--threads=1")
+    assert "res101.mat" in done.stderr and "xlsa17" not in done.stderr
 
 
 def test_a_report_on_some_splits(command: Command, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 import zslbench
 from zslbench.cli.main import cli
 from zslbench.errors import DataError, MissingData, SettingsError, ZslbenchError
-from zslbench.evaluation.metrics import METRICS
+from zslbench.evaluation import METRICS, evaluate_scores
 from zslbench.plugin import Dataset, OfficialSplit, registry
 from zslbench.report import predictions_frame
 from zslbench.store import RunRecord
@@ -286,6 +286,40 @@ def test_seeds_share_a_row_that_is_not_ranked(own: Own, tmp_path: Path) -> None:
     other = call("evaluate", files[0], *options, "--seed", "1")
     assert other.exit_code == 2
     assert "seed 1" in other.stderr
+
+
+def test_another_version_of_the_code_finds_the_run_if_its_figures_agree(
+    own: Own, evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = evaluate(own.gzsl)
+    monkeypatch.setattr("zslbench_external.runs.core_version", lambda: "another")
+    assert evaluate(own.gzsl).info.id == first.info.id
+    with pytest.raises(SettingsError, match="other scores"):
+        evaluate(own.gzsl[:, ::-1])
+    monkeypatch.setattr(  # a version with other figures
+        "zslbench_external.runs.evaluate_scores",
+        lambda dataset, scores: evaluate_scores(dataset, {task: -one for task, one in scores.items()}),
+    )
+    with pytest.raises(SettingsError, match=f"H .*runs rm {first.info.id}"):
+        evaluate(own.gzsl)
+    assert len(list((tmp_path / "store" / "runs").iterdir())) == 1
+
+
+def test_seeds_with_the_same_scores_are_pointed_out(own: Own, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.05, own.gzsl.shape)
+    notes: list[str] = []
+
+    def notes_of(*scores: Any, **options: Any) -> list[str]:
+        notes.clear()
+        given = {"dataset": "toy", "name": "theirs", "store": tmp_path / "store", "notify": notes.append}
+        zslbench.evaluate(list(scores), **given, **options)
+        return [text for text in notes if "independent" in text]
+
+    assert notes_of(own.gzsl, own.gzsl + noise) == []
+    (text,) = notes_of(own.gzsl, own.gzsl, seeds=[5, 6])
+    assert "0 and 5 and 6" in text
+    (text,) = notes_of(own.gzsl + noise, seeds=7)
+    assert "1 and 7" in text
 
 
 def test_an_external_run_has_no_networks(own: Own, evaluate: Evaluate, tmp_path: Path) -> None:

@@ -167,9 +167,18 @@ def test_the_scale_of_new_classes_is_that_of_the_data_set(plain: str, load: Any,
     file, notes = classes_file(tmp_path / "new.csv", {"new": 1000 * vector}), list[str]()
     run.predict(features=_some(run, tmp_path), classes=file, notify=notes.append)
     assert len(notes) == 1 and "1000 to 6000" in notes[0]
-    semantics = run.dataset.semantics / np.linalg.norm(run.dataset.semantics, axis=1, keepdims=True)
+    # Ratings from 0 to 100, and a file of zeros and ones, whose values lie between them.
     from zslbench_predict.classes import read_classes
 
+    ratings = np.random.default_rng(0).choice([0.0, 40, 100], run.dataset.semantics.shape)
+    object.__setattr__(run.dataset, "semantics", np.c_[ratings[:, :5], np.full(len(ratings), 50.0)])
+    for scale, count in ((1, 1), (100, 0)):
+        file = classes_file(tmp_path / "new.csv", {"new": scale * np.array([0.0, 1, 0, 1, 1, 0])})
+        notes.clear()
+        read_classes(file, run, notes.append)
+        assert len(notes) == count
+    file = classes_file(tmp_path / "new.csv", {"new": 1000 * vector})
+    semantics = (ratings + 1) / np.linalg.norm(ratings + 1, axis=1, keepdims=True)
     object.__setattr__(run.dataset, "semantics", semantics)  # as the field's att
     notes.clear()
     _, values = read_classes(file, run, notes.append)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from zslbench.errors import UnknownName
 from zslbench.experiment import PublishedResults
 from zslbench_published.cli import published
 
@@ -91,3 +92,9 @@ def test_listing_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip().splitlines()[-1] == "[]"
+
+
+def test_a_method_that_no_source_has_is_not_a_spelling_mistake() -> None:
+    for name in ("clip", "DAP"):
+        result = call(name)
+        assert isinstance(result.exception, UnknownName) and "did you mean" not in str(result.exception)
