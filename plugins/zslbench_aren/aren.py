@@ -40,8 +40,9 @@ class ARENFrozen(PartStreams):
     ) -> Scores:
         """e_2: each part's correlations with the compressed maps, the largest over the parts."""
         compressed = linear(nets["compress"], "map", r) / r.shape[1]
-        pooled = torch.stack([(mask[..., None] * compressed).mT @ r for mask in masks.unbind(dim=2)])
-        return project_flattened(nets["second"], pooled.amax(dim=0))
+        masked = torch.einsum("brk,brm->bkmr", masks, compressed)
+        pooled = masked.flatten(1, 2) @ r  # in one product: (b, parts · maps, dv)
+        return project_flattened(nets["second"], pooled.unflatten(1, masked.shape[1:3]).max(dim=1).values)
 
     @property
     def weights(self) -> dict[str, float]:
