@@ -69,7 +69,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "-o", "--output", type=_FILE, help="The preset's file, ending in .toml. Default: next to the study."
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 1024), default=1, show_default=True, help="Worker processes."
+    "--workers",
+    type=click.IntRange(1, 1024),
+    help="Worker processes (default: 1; with --gpus, one per GPU).",
 )
 @click.option("--sampler", type=click.Choice(["tpe", "random"]), default="tpe", show_default=True)
 @click.option("--sampler-seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
@@ -80,7 +82,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     show_default=True,
     help="median: end trials early that are below the median of the others at the same epoch.",
 )
-@options_of("executor", "executor_options")
+@options_of("gpus", "executor", "executor_options")
 @fitting_options
 @machine_options
 @format_option

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import multiprocessing
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -16,7 +17,7 @@ from zslbench.experiment import MachineOptions, SearchOptions, takes
 from zslbench_tune.space import SearchSpec
 
 if TYPE_CHECKING:
-    from zslbench.experiment import Display, RunExecutor, RunOptions, Submission
+    from zslbench.experiment import Display, RunExecutor, Submission
     from zslbench_tune.result import Tuning
     from zslbench_tune.search import Search
     from zslbench_tune.study import Study
@@ -40,7 +41,8 @@ def tune(
     validation_splits: int = 1,
     journal: str | Path | None = None,
     output: str | Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    gpus: str | None = None,
     sampler: str = "tpe",
     sampler_seed: int = 0,
     pruner: str = "none",
@@ -68,11 +70,14 @@ def tune(
             (:mod:`zslbench_tune.splits`).
         journal: the study's file; None: one in the store for exactly this search.
         output: the preset's file; None: next to the study.
-        workers: processes that compute trials, including this one unless an executor runs them.
+        workers: processes that compute trials, including this one unless an executor runs them; None: one,
+            or one for each of ``gpus``.
+        gpus: GPUs of this machine on which workers compute in turn, such as ``"0,1"``.
         sampler: ``tpe`` or ``random``. With one worker, the same search tries the same settings.
         pruner: ``none``, or ``median``: end trials early that are below the median at the same epoch.
-        executor: ``local``, or one that runs the workers on other machines, such as ``slurm``, with its own
-            ``executor_options``. This process then only waits, and the same call attaches to its workers.
+        executor: ``local``, ``gpus`` (every GPU of this machine), or one that runs the workers on other
+            machines, such as ``slurm``, with its own ``executor_options``. This process then only waits, and
+            the same call attaches to its workers.
 
         options: those of :func:`zslbench.run` except ``replicas`` and ``track``. ``settings`` apply to every
             trial. ``epochs`` is the length of the schedule: every trial is trained that long, and its best
@@ -84,7 +89,8 @@ def tune(
         ZslbenchError: no trial has a value, or anything else that the caller can correct.
         Interrupted: stopped on request; the same call resumes the search.
     """
-    from zslbench.experiment import Quiet, RunOptions, stop_requests
+    from zslbench.experiment import Quiet, RunOptions, requested_executor, stop_requests
+    from zslbench.plugin import registry
     from zslbench_tune.result import Tuning, check_output, write_preset
     from zslbench_tune.search import Sampling, resolve_search
     from zslbench_tune.study import PRUNERS, SAMPLERS, open_study
@@ -92,10 +98,19 @@ def tune(
     for name, value, known in (("sampler", sampler, SAMPLERS), ("pruner", pruner, PRUNERS)):
         if value not in known:
             raise SettingsError(f"{name} '{value}', {did_you_mean(value, known)}")
-    if min(trials, workers) < 1:
+    if min(trials, 1 if workers is None else workers) < 1:
         raise SettingsError(f"{trials} trials on {workers} workers: both must be at least 1")
     display = display or Quiet()
-    remote = _remote(RunOptions(executor=executor, executor_options=executor_options, **_machine(options)))
+    asked = RunOptions(executor=executor, executor_options=executor_options, gpus=gpus, **_machine(options))
+    found = requested_executor(asked, registry())
+    remote = found if found is not None and found.remote else None
+    pinned = found.gpus if found is not None and remote is None else ()
+    if found is not None and remote is None and not pinned:
+        raise SettingsError(
+            f"executor '{executor}': a search on this machine takes --workers or --gpus instead"
+        )
+    places: Sequence[str | None] = pinned or [None]
+    workers = workers or len(places)
     if remote is not None:
         options |= _machine(vars(remote.worker_options()))
     sampling = Sampling(trials, sampler, sampler_seed, pruner)
@@ -104,7 +119,13 @@ def tune(
         "components": {"embedding": embedding, "generator": generator, "classifier": classifier},
         "journal": journal, "validation_splits": validation_splits, **options,
     }  # fmt: skip
-    resolving: Any = functools.partial(resolve_search, sampling=sampling, **arguments)
+    others: Any = functools.partial(resolve_search, sampling=sampling, **arguments)
+    resolving = others
+    if found is not None and pinned:
+        others = functools.partial(others, device="cuda")
+        # CUDA may have started in this process: too late to hide GPUs from it.
+        first = (found.options.gpus or "0").split(",")[0].strip()
+        resolving = functools.partial(others, device=f"cuda:{first}")
     resolved = resolving(display, elsewhere=remote is not None)
     preset = (Path(output) if output else resolved.file.with_suffix(".toml")).expanduser().absolute()
     with open_study(resolved) as study:
@@ -117,7 +138,7 @@ def tune(
         else:
             with (
                 stop_requests(display.say) as resolved.stop_requested,
-                _worker_processes(workers - 1, resolving),
+                _worker_processes([places[number % len(places)] for number in range(1, workers)], others),
             ):
                 study.compute()
         results = study.results()
@@ -130,23 +151,6 @@ def tune(
 def _machine(options: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the options that are :class:`MachineOptions`."""
     return {one.name: options[one.name] for one in fields(MachineOptions) if one.name in options}
-
-
-def _remote(options: RunOptions) -> RunExecutor | None:
-    """The executor that runs workers on other machines; None: this one does.
-
-    Raises:
-        SettingsError: it runs them on this machine, which ``workers`` does.
-    """
-    from zslbench.experiment import requested_executor
-    from zslbench.plugin import registry
-
-    found = requested_executor(options, registry())
-    if found is not None and not found.remote:
-        raise SettingsError(
-            f"executor '{options.executor}': a search on this machine takes --workers instead"
-        )
-    return found
 
 
 def _run_remotely(
@@ -183,13 +187,16 @@ def _run_remotely(
 
 
 @contextlib.contextmanager
-def _worker_processes(count: int, resolving: Callable[[Display], Search]) -> Iterator[None]:
-    """Let ``count`` more processes compute trials of the study; an exception in the context stops them.
+def _worker_processes(gpus: Sequence[str | None], resolving: Callable[[Display], Search]) -> Iterator[None]:
+    """Let more processes compute trials of the study; an exception in the context stops them.
+
+    Args:
+        gpus: ``CUDA_VISIBLE_DEVICES`` of each; None: as this process has it.
 
     They print nothing; this process reports their trials.
     """
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_work, args=(resolving,), daemon=True) for _ in range(count)]
+    processes = [context.Process(target=_work, args=(resolving, gpu), daemon=True) for gpu in gpus]
     for process in processes:
         process.start()
     try:
@@ -205,10 +212,12 @@ def _worker_processes(count: int, resolving: Callable[[Display], Search]) -> Ite
                 process.kill()
 
 
-def _work(resolving: Callable[[Display], Search]) -> None:
+def _work(resolving: Callable[[Display], Search], gpu: str | None) -> None:
     from zslbench.experiment import Quiet, stop_requests
     from zslbench_tune.study import open_study
 
+    if gpu is not None:  # nothing has asked for a GPU yet in this process
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     try:
         with stop_requests(Quiet().say) as stopped:
             search = resolving(Quiet())

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from tiny import content
+from tiny import content, gpu_noted
 
 from zslbench.errors import SettingsError, ZslbenchError
 from zslbench.experiment import RunExecutor, Submission
 from zslbench.plugin.declarations import Executor
 from zslbench.testing.fakes import FakeEntryPoint, fake_plugin, registry_with, using_registry
-from zslbench_tune.search import Search
+from zslbench_tune.search import Search, resolve_search
+from zslbench_tune.tune import _worker_processes
 
 
 class Elsewhere(RunExecutor):
@@ -82,6 +85,50 @@ def test_workers_that_die_are_an_error(tune: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Elsewhere, "kills", True)
     with pytest.raises(ZslbenchError, match="tune-eszsl"):
         tune(executor="elsewhere", workers=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "main", "others"),
+    [
+        ({"gpus": "1,0"}, "cuda:1", ["5"]),
+        ({"gpus": "1,0", "workers": 4}, "cuda:1", ["5", "7", "5"]),
+        ({"gpus": "1"}, "cuda:1", []),
+        ({"executor": "gpus"}, "cuda:0", ["7"]),
+        ({"workers": 3}, "auto", [None, None]),
+    ],
+)
+def test_a_worker_for_each_gpu(
+    tune: Any, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], main: str, others: list[str | None]
+) -> None:
+    asked: list[Any] = []
+
+    class Reached(Exception): ...
+
+    def workers(gpus: Any, resolving: Any) -> Any:
+        asked.append((list(gpus), resolving.keywords["device"]))
+        raise Reached
+
+    def on_the_cpu(*arguments: Any, device: str, **options: Any) -> Any:
+        asked.append(device)
+        return resolve_search(*arguments, device="cpu", **options)
+
+    monkeypatch.setattr("zslbench.experiment.suites.pool.visible_gpus", lambda: ("5", "7"))
+    monkeypatch.setattr("zslbench_tune.search.resolve_search", on_the_cpu)
+    monkeypatch.setattr("zslbench_tune.tune._worker_processes", workers)
+    with pytest.raises(Reached):
+        tune(device="auto", **given)
+    assert asked == [main, (others, "auto" if main == "auto" else "cuda")]
+
+
+@pytest.mark.slow
+def test_workers_see_only_their_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with _worker_processes(["5", None, "GPU-aa"], functools.partial(gpu_noted, tmp_path)):
+        deadline = time.monotonic() + 300
+        while len(found := [one.read_text() for one in tmp_path.iterdir()]) < 3 or not all(found):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert sorted(found) == ["5", "GPU-aa", "all"]
 
 
 def test_an_executor_of_this_machine_is_refused(tune: Callable[..., Any]) -> None:

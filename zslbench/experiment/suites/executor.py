@@ -35,6 +35,9 @@ class RunExecutor(ABC):
     remote: ClassVar[bool] = False
     """Whether workers run on other machines, so that this one need not have their GPUs."""
 
+    gpus: tuple[str, ...] = ()
+    """``CUDA_VISIBLE_DEVICES`` of workers on GPUs of this machine, one after the other."""
+
     def __init__(self, options: RunOptions) -> None:
         self.options = options
 
