@@ -9,8 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from zslbench.errors import SettingsError, did_you_mean
-from zslbench.evaluation.metrics import Metric, headline_metrics
-from zslbench.report.results import is_closed_form
+from zslbench.evaluation.metrics import Metric, criteria, headline_metrics
 from zslbench.report.statistics import (
     SAME,
     Interval,
@@ -24,6 +23,16 @@ from zslbench.report.tables.model import Cell, Emphasis
 from zslbench.store.record import RunRecord
 
 EMPTY = Cell()
+
+
+CHOSEN_EPOCHS = ("epochs", *(f"{one.key}_epoch" for one in reversed(criteria())))
+"""Metrics with the epoch that a run chose."""
+
+
+def is_closed_form(record: RunRecord) -> bool:
+    """Whether the run chose no epoch since there are none: its figures are then those of any seed."""
+    epochs = [record.metrics[key] for key in CHOSEN_EPOCHS if key in record.metrics]
+    return bool(epochs) and not any(epochs)
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,12 @@ from zslbench.experiment.published import PublishedResults, PublishedRow
 from zslbench.experiment.suites.cells import SuiteOutcome
 from zslbench.experiment.suites.lines import Line
 from zslbench.plugin.presets import flatten
-from zslbench.report.figures import SeedValues, marked, ranking_notes, word_list
+from zslbench.report.figures import SeedValues, is_closed_form, marked, ranking_notes, word_list
 from zslbench.report.orders import RANKS_NOTE, Rank, order_agreement, ranks
 from zslbench.report.over_splits import units
 from zslbench.report.published import PublishedCells
 from zslbench.report.results import (
     dataset_label,
-    is_closed_form,
     mark_notes,
     ranking_key,
     selection_label,

@@ -14,10 +14,11 @@ from zslbench.data.locations import dataset_key
 from zslbench.data.split_sets import in_split_set
 from zslbench.errors import DataError, UnknownName
 from zslbench.evaluation.candidates import ALL, TEST
-from zslbench.evaluation.metrics import METRICS, Metric, criteria
+from zslbench.evaluation.metrics import METRICS, Metric
 from zslbench.evaluation.selection import EXTERNAL, uses_test_images
 from zslbench.experiment.recipe import label_text
 from zslbench.plugin.presets import flatten
+from zslbench.report.figures import CHOSEN_EPOCHS
 from zslbench.report.statistics import interval
 from zslbench.report.tables.model import Cell, Table, as_table, frame_of
 from zslbench.store.record import RunInfo, RunRecord
@@ -32,9 +33,6 @@ ORACLE_NOTE = (
 )
 SELECTIONS = ("val", "last", "oracle", "oracle-scripts", EXTERNAL)
 """In the order of a method's rows in tables."""
-
-_EPOCHS = ("epochs", *(f"{one.key}_epoch" for one in reversed(criteria())))
-"""Metrics with the epoch that a run chose."""
 
 EXTERNAL_NOTE = (
     "external: scores made elsewhere and evaluated by zslbench; how their epochs and settings were chosen "
@@ -64,12 +62,6 @@ def is_simulated(record: RunRecord) -> bool:
 def is_verified(record: RunRecord) -> bool:
     """Whether the run's regions were compared with their digests (not with ``--trust-store``)."""
     return bool((record.data.get("regions") or {}).get("verified", True))
-
-
-def is_closed_form(record: RunRecord) -> bool:
-    """Whether the run chose no epoch since there are none: its figures are then those of any seed."""
-    epochs = [record.metrics[key] for key in _EPOCHS if key in record.metrics]
-    return bool(epochs) and not any(epochs)
 
 
 def knowledge_of_test(run: RunInfo) -> tuple[str, ...]:
@@ -269,7 +261,7 @@ def mean_std(values: Iterable[float], metric: Metric) -> Cell:
 
 
 def _epochs(record: RunRecord) -> Any:
-    return next((record.metrics[key] for key in _EPOCHS if record.metrics.get(key)), None)
+    return next((record.metrics[key] for key in CHOSEN_EPOCHS if record.metrics.get(key)), None)
 
 
 # --- groups -------------------------------------------------------------------------------------

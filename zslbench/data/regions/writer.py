@@ -102,9 +102,7 @@ class RegionWriter:
         return self
 
     def _open_files(self) -> None:
-        images, regions, channels = self.shape
-        stored = regions * self.dtype.itemsize if self._offset is None else 0
-        require_space(self.path, images * channels * (stored + 4), self._advice)
+        self._require_space(self.shape[0])
         self._part.mkdir()
         # Values are written, not memory-mapped: a full disk is then an error and not a signal that kills the
         # process.
@@ -112,6 +110,11 @@ class RegionWriter:
             if name == "features" or self._offset is None:
                 self._open[name] = (self._part / f"{name}.npy").open("xb")
                 self._open[name].write(npy_header(digest.dtype, digest.shape))
+
+    def _require_space(self, images: int) -> None:
+        _, regions, channels = self.shape
+        stored = regions * self.dtype.itemsize if self._offset is None else 0
+        require_space(self.path, images * channels * (stored + 4), self._advice)
 
     def append(self, block: Shaped[np.ndarray, "n regions channels"]) -> None:
         """Write the regions of the next images, in the stored type or as floats to be converted.

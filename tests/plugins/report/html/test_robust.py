@@ -304,7 +304,7 @@ def test_a_suite_without_runs_counts_the_other_runs_of_its_methods(
     ("arguments", "text"),
     [
         (("quick", "--run", "abc"), "give SUITE, or --run"),
-        (("--run", "abc", "--method", "eszsl"), "or --run, or --method"),
+        (("--run", "abc", "--method", "eszsl"), "or --filter, --method"),
         (("--without", "curvs"), "did you mean 'curves'?"),
         (("quik",), "quick"),
         (("--method", "nothing"), "no such run"),
