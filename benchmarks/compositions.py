@@ -2,9 +2,9 @@
 
     python -m benchmarks.compositions --data-root FOLDER [--store DIRECTORY] [--workers 2] [--only-search]
 
-compositions.toml has the compositions, their spaces and the budget. Each study is resumed where it stopped.
-The winner is the trial with the highest validation H over several splits; with other seeds than the search
-had, and next to it the methods of ``final``. Writes benchmarks/results/compositions.md.
+compositions.toml has the compositions, their search spaces and the budget. Each study resumes where it
+stopped. The winner is the trial with the highest mean H over several validation splits. It runs with seeds
+that the search did not use, next to the methods in ``final``. Writes benchmarks/results/compositions.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def label(parts: Mapping[str, Any]) -> str:
     return " + ".join(parts[kind] for kind in PARTS if kind in parts)
 
 
-def searched(plan: Mapping[str, Any], **options: Any) -> dict[str, Tuning]:
+def search_all(plan: Mapping[str, Any], **options: Any) -> dict[str, Tuning]:
     """The finished study of each composition."""
     common = {key: plan[key] for key in ("dataset", "features", "trials", "validation_splits", "seeds")}
     return {
@@ -64,7 +64,7 @@ def row(name: str, study: Tuning) -> dict[str, Any]:
 
 
 def final(plan: Mapping[str, Any], winner: Mapping[str, Any], preset: Path, **options: Any) -> SuiteOutcome:
-    """The winner and the methods beside it on the test images, with seeds that the search did not have."""
+    """The winner and the methods beside it on the test images, with seeds that the search did not use."""
     first = plan["seeds"]
     data = {"regions": plan["regions"]}
     rows = [{kind: winner[kind] for kind in PARTS if kind in winner} | {"preset": str(preset)}]
@@ -92,13 +92,13 @@ def page(
         f"{plan['dataset']}, regions and features of {plan['regions']}.",
         f"{trials} trials, {plan['trials']} of each composition; a trial is trained on "
         f"{plan['validation_splits']} class splits inside the trainval images, seeds {plan['seeds']}. "
-        "H on validation: mean ± standard deviation over the splits, of the best trial, so optimistic. "
+        "H on validation: mean ± standard deviation over the splits, of the best trial, hence optimistic. "
         "No trial saw a test image.",
         render(ranked, "markdown"),
     ]
     if outcome is not None:
         blocks += [
-            f"## The winner on the test images\n\n{plan['final_seeds']} seeds that the search did not have; "
+            f"## The winner on the test images\n\n{plan['final_seeds']} seeds that the search did not use; "
             "selected on validation; per-class accuracy in %, mean ± standard deviation over seeds.",
             render(suite_table(outcome), "markdown"),
         ]
@@ -115,7 +115,7 @@ def main() -> None:
     given = parser.parse_args()
     plan = tomllib.loads(FILE.read_text("utf-8"))
     options = {"data_root": given.data_root, "store": given.store, "device": "cpu", "threads": 1}
-    studies = searched(plan, workers=given.workers, **options)
+    studies = search_all(plan, workers=given.workers, **options)
     outcome = None
     if not given.only_search:
         name = max(studies, key=lambda one: studies[one].best.value or 0.0)

@@ -314,9 +314,9 @@ def blocks(found: Mapping[str, list[dict[str, Any]]]) -> list[str]:
             "did; *list runs* and *table*: read and check every run.",
             markdown(rows),
             "The aim is less than 2 s for 10,000 cells. Planning meets it, and so do the states when nothing "
-            "else runs. Missed are the states beside workers that keep every core of this machine busy (on a "
-            "cluster they compute on other nodes), *list runs* and *table*: these grow with the number of "
-            "runs, each of which is read.",
+            "else runs. The states miss it beside workers that keep every core of this machine busy (on a "
+            "cluster they compute on other nodes). So do *list runs* and *table*, whose time grows with the "
+            "number of runs, each of which is read.",
             "Where a network file system would be the limit is an estimate, not a measurement. Planning "
             "opens a small file for each finished cell, and the table two, its entry in the ledger and its "
             "run, one after the other: with three round trips of 0.5 ms for each file, planning 10,000 cells "

@@ -1,13 +1,13 @@
-"""Runs a suite on real data and writes what it says, in benchmarks/results/SUITE and in the README.
+"""Runs a suite on real data and writes its results to benchmarks/results/SUITE and the README.
 
     python -m benchmarks.real SUITE --data-root FOLDER [--store DIRECTORY] [--workers 2]
     python -m benchmarks.real SUITE --only-write [--store DIRECTORY]
 
 SUITE is ``real``, a packaged suite, or the name of a TOML file here. Everything is written from one archive,
 ``runs.zip``: all finished runs of the suite, without their tables. Runs of the archive that the store lacks
-are imported before computing, so that a suite goes on where another machine stopped, and finished runs of the
-store join the archive afterwards. ``--only-write`` computes nothing and needs neither data nor store; with a
-store it adds what has finished so far.
+are imported before computing, so that a suite continues where another machine stopped, and finished runs of
+the store are added to the archive afterwards. ``--only-write`` computes nothing and needs neither data nor
+store; with a store it adds what has finished so far.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ FIGURES = {key: METRICS[key].name for key in ("acc", "u", "s", "h", "ausuc", "h_
     "val_h": "H on validation"
 }
 PAGES = {"real": "real-table", "real_embedding": "embedding-methods", "real_finetuned": "embedding-methods"}
-"""Pages of docs that discuss a suite's figures; for others, methods."""
+"""The page of docs that discusses a suite's figures; ``methods`` for other suites."""
 LEGEND = """Per-class accuracy in %, mean ± standard deviation over seeds. `val`: epochs and hyper-parameters
 are chosen on validation classes inside the training images; `oracle†`: on the test images, Acc
-and H separately, as published code does, never to be compared with other rows. H_cal: with an
-offset chosen on validation, which is subtracted from the scores of seen classes. Ranks have the interval
-that [analysis.md](analysis.md) explains. `epochs`: the schedule chosen for H, of each seed. `minutes`: the
-median of whole runs, validation and refit included, on a machine that did other work."""
+and H separately, as published code often does; never compare these with other rows. H_cal: with an
+offset chosen on validation, which is subtracted from the scores of seen classes. Ranks have the intervals
+that [analysis.md](analysis.md) explains. `epochs`: the schedule chosen for H, for each seed. `minutes`: the
+median of whole runs, validation and refit included, on a machine that was doing other work too."""
 
 # --- the archive ---------------------------------------------------------------------------------
 
 
 def outcome_of(suite: Suite, records: Iterable[RunRecord]) -> SuiteOutcome:
-    """What these runs are of the suite. Data sets are known by name only, whether they are here or not."""
+    """The suite's outcome as far as these runs give it; the files of its data sets are not needed."""
     with tempfile.TemporaryDirectory() as folder:
         for name in suite.datasets:
             (Path(folder) / name).mkdir()
@@ -65,7 +65,7 @@ def outcome_of(suite: Suite, records: Iterable[RunRecord]) -> SuiteOutcome:
         return recorded_outcome(suite, records, registry(), data_root=folder)
 
 
-def update(archive: Path, suite: Suite, store: Store) -> None:
+def update_archive(archive: Path, suite: Suite, store: Store) -> None:
     """Add the finished runs of the suite that the archive lacks; if there are none it stays as it is."""
     with tempfile.TemporaryDirectory() as folder:
         kept = Store(Path(folder) / "store")
@@ -81,8 +81,8 @@ def update(archive: Path, suite: Suite, store: Store) -> None:
 # --- table.md ------------------------------------------------------------------------------------
 
 
-def text(values: Collection[Any]) -> str:
-    """Mean ± standard deviation in percent; empty where a run lacks the figure."""
+def mean_std(values: Collection[Any]) -> str:
+    """Mean ± standard deviation in percent; a dash if a run lacks the figure."""
     numbers = [100 * one for one in values if isinstance(one, int | float)]
     if not numbers or len(numbers) < len(values):
         return "–"
@@ -91,20 +91,20 @@ def text(values: Collection[Any]) -> str:
 
 
 def distinct(records: Iterable[RunRecord], value: Callable[[Mapping[str, Any]], str]) -> str:
-    """What the runs' environments have, each once."""
+    """The different values of the runs' environments."""
     return ", ".join(dict.fromkeys(value(one.environment) for one in records))
 
 
 def row(
     label: str, selection: str, records: Sequence[RunRecord], ranks: Mapping[str, Rank | None]
 ) -> dict[str, Any]:
-    """A row of the table; ``ranks`` by the metric that they follow."""
+    """A row of the table; ``ranks`` by key of the metric."""
     metrics = [one.metrics for one in records]
     epochs = [one.get("h_epoch", one.get("epochs")) for one in metrics]
     shown: dict[str, Any] = {"method": label + trust_mark(records), "selection": selection_label(selection)}
     shown["seeds"] = len(records)
     for key, name in FIGURES.items():
-        shown[name] = text([one.get(key) for one in metrics])
+        shown[name] = mean_std([one.get(key) for one in metrics])
         if key in ranks:
             rank = ranks[key]
             shown[f"rank by {name}"] = rank.text if rank else "–"
@@ -137,7 +137,7 @@ def tables(outcome: SuiteOutcome) -> list[str]:
 
 
 def overview(outcome: SuiteOutcome) -> Table:
-    """Acc, H and H_cal of each method on each data set, under the selection that ranks.
+    """Acc, H and H_cal of each method on each data set, under the selection that is ranked.
 
     Lines without any run are left out, and named below the table.
     """
@@ -150,29 +150,33 @@ def overview(outcome: SuiteOutcome) -> Table:
         replace(one, cells=tuple(Cell() if cell.words == "not applicable" else cell for cell in one.cells))
         for one in table.rows
     )
-    notes = (f"not run yet: {', '.join(waiting)}",) if waiting else ()
+    notes = (f"not run yet: {'; '.join(waiting)}",) if waiting else ()
     return replace(table, columns=tuple(columns), rows=tuple(rows), title="", notes=notes)
 
 
-def ends(outcome: SuiteOutcome, runs: int) -> list[str]:
-    """What the page says below its tables."""
+def closing(outcome: SuiteOutcome, runs: int) -> list[str]:
+    """What the page says below its tables; ``runs``: how many the archive has."""
     records = outcome.records
     hours = sum(float(one.environment["seconds"]) for one in records) / 3600
     hardware = distinct(
         records,
         lambda one: (
-            f"{one['device']}, {one['cpu_count']} cores, torch {one['packages']['torch']} on "
-            f"{one['execution']['threads']}, no GPU; Python {one['python']}"
+            f"{one['device']}, {one['cpu_count']} cores, no GPU; torch {one['packages']['torch']}, "
+            f"threads per run: {one['execution']['threads']}; Python {one['python']}"
         ),
     )
     lines = [f"{one}." for one in (*mark_notes(records), *outcome.remarks)]
-    missing = [f"{label} on {at} ({mode})" for (label, at, mode), one in outcome.entries.items()
-               if one.state not in ("done", "not applicable")]  # fmt: skip
+    begun = {label for (label, _, _), one in outcome.entries.items() if one.records}
+    missing = [  # the overview names lines without any run
+        f"{label} on {at} ({selection_label(mode)})"
+        for (label, at, mode), one in outcome.entries.items()
+        if label in begun and one.state not in ("done", "not applicable")
+    ]
     if missing:
-        lines.append(f"Not complete: {', '.join(missing)}.")
+        lines.append(f"Not complete: {'; '.join(missing)}.")
     if further := runs - len(records):
-        lines.append(f"The archive has {further} further runs, of earlier revisions or other settings.")
-    return [*lines, f"{len(records)} runs, {hours:.1f} hours altogether. Hardware: {hardware}."]
+        lines.append(f"Not shown: {further} runs of the archive, of earlier revisions or other settings.")
+    return [*lines, f"{len(records)} runs, {hours:.1f} hours in total. Hardware: {hardware}."]
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -190,8 +194,8 @@ def write_results(name: str, folder: Path, readme: Path) -> None:
     command = f"python -m benchmarks.real {name}"
     doc = PAGES.get(name, "methods")
     how = (
-        f"Regenerate with `{command} --only-write`; `{command} --data-root FOLDER` first computes what is "
-        f"missing. How to read it: [{doc}.md](../../../docs/{doc}.md)."
+        f"Regenerate with `{command} --only-write`; `{command} --data-root FOLDER` computes what is missing "
+        f"first. How to read it: [{doc}.md](../../../docs/{doc}.md)."
     )
     with tempfile.TemporaryDirectory() as temporary:
         import_runs(archive, store := Store(Path(temporary)))
@@ -199,7 +203,7 @@ def write_results(name: str, folder: Path, readme: Path) -> None:
         first, leak = render(overview(outcome), "markdown"), leak_table(outcome)
         write_page(
             folder / "table.md", outcome.title, f"{how} What it says: [analysis.md](analysis.md).", LEGEND,
-            first, *tables(outcome), *ends(outcome, len(records)),
+            first, *tables(outcome), *closing(outcome, len(records)),
         )  # fmt: skip
         said = [render(one, "markdown") for one in suite_findings(outcome, COUNTERPARTS)]
         title = f"{outcome.title}: what the table says"
@@ -241,14 +245,14 @@ def main() -> None:
                 got = import_runs(archive, store)
                 echo(f"{len(got.added)} runs of {archive} added to the store", err=True)
                 if got.differing:
-                    echo(f"{len(got.differing)} others differ from those of the store, which stay", err=True)
+                    echo(f"{len(got.differing)} others differ from the store's, which are kept", err=True)
             zslbench.bench(
                 suite, workers=given.workers, any_version=True, data_root=given.data_root, store=given.store,
                 device="cpu", threads=1,
             )  # fmt: skip
     finally:  # an interruption loses no finished run
         if given.store or not given.only_write:
-            update(archive, suite, store)
+            update_archive(archive, suite, store)
         write_results(given.suite, folder, README)
 
 

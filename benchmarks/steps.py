@@ -183,7 +183,7 @@ def measured(method: str, preset: str, device: torch.device) -> Measured:
     return Measured(program, calls)
 
 
-def speed(rows: int) -> float:
+def product_gflops(rows: int) -> float:
     """GFLOP/s of a product of so many rows with a critic's first layer."""
     features, weight = torch.rand(rows, WIDTH), torch.rand(WIDTH, 256)
     timed = interleaved({"": lambda: [features @ weight for _ in range(50)]}, 9)[""].processor_seconds
@@ -204,7 +204,7 @@ def main() -> None:
     calls = {f"{name}, {kind}": call for name, one in methods.items() for kind, call in one.calls.items()}
     times = interleaved(calls, given.repeats, device=device)
     rows = [one.row(name, times) for name, one in methods.items()]
-    few, many = speed(64), speed(192)
+    few, many = product_gflops(64), product_gflops(192)
     where = processor() if device.type == "cpu" else torch.cuda.get_device_name(device)
     write_page(
         RESULTS / "steps.md",
@@ -213,11 +213,11 @@ def main() -> None:
         f"{WIDTH} features, {ATTRIBUTES} attributes, {SEEN} seen and {UNSEEN} unseen classes; each method "
         f"has the settings of its preset `{given.preset}`. An iteration does every step of a pass once, for "
         "example two of the critic and one of the generator; `s per epoch` is of all its passes.",
-        f"Medians of processor time, as other work ran on the machine, of {given.repeats} turns in which all "
-        "are timed. Ratios, with the lowest and highest, are those of the same turn; below 1 the project is "
-        f"faster. `{PLAIN}`: the same losses with autograd and torch.optim and nothing else. `{THREE}`: "
-        "before a critic's scores of real and synthetic features came from one product, those of features "
-        "between them from the same (methods without a critic: –).",
+        f"Medians of processor time, since other work ran on the machine, of {given.repeats} turns in which "
+        "all are timed. Ratios, with the lowest and highest, are those of the same turn; below 1 the project "
+        f"is faster. `{PLAIN}`: the same losses with autograd and torch.optim and nothing else. `{THREE}`: "
+        "as before, with one product each for a critic's scores of real, synthetic and interpolated "
+        "features (methods without a critic: –).",
         render(rows, "markdown", decimals=2),
         f"A product of 64 rows with a critic's first layer ran at {few:.0f} GFLOP/s, one of 192 rows at "
         f"{many:.0f}. Minutes of whole runs on real data, validation and refit included: "

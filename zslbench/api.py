@@ -148,10 +148,10 @@ def plan(
     display: Display | None = None,
     **options: Any,
 ) -> Bench:
-    """What :func:`run` would do with these arguments, as a suite of one line that is ready to run.
+    """What :func:`run` would compute with these arguments, as a suite of one line that is ready to run.
 
     Args:
-        dry_run: it will not be run, so the store need not be writable.
+        dry_run: whether it will only be shown, so that the store need not be writable.
 
     Raises:
         ZslbenchError: as :func:`run`.

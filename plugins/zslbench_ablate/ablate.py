@@ -70,10 +70,10 @@ def plan(
     display: Display | None = None,
     **options: Any,
 ) -> Bench:
-    """What :func:`ablate` would do with these arguments, as a suite that is ready to run; the same errors.
+    """What :func:`ablate` would run with these arguments, as a suite that is ready to run; same errors.
 
     Args:
-        dry_run: it will not be run, so the store need not be writable.
+        dry_run: whether it will only be shown, so that the store need not be writable.
     """
     known = registry()
     declared = known.method(method).declaration

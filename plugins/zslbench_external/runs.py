@@ -59,7 +59,7 @@ def keep(
         for seed, (aligned, files) in found.items()
     ]
     stored = [_stored(one, known.values()) for one in contents]
-    for text in _twins(contents, known.values()):
+    for text in _repeated_scores(contents, known.values()):
         notify(text)
     store.prepare()
     present = sum(one is not None for one in stored)
@@ -212,8 +212,8 @@ def _figures_apart(record: RunRecord, content: RunContent) -> str:
     )
 
 
-def _twins(contents: Sequence[RunContent], known: Iterable[RunRecord]) -> Iterator[str]:
-    """A note for each set of scores that stands for several seeds of a row."""
+def _repeated_scores(contents: Sequence[RunContent], known: Iterable[RunRecord]) -> Iterator[str]:
+    """A note for each set of scores given for several seeds of a row."""
     seeds: dict[str, set[int]] = {}
     for info in (*(one.info for one in contents), *(one.info for one in known)):
         if _same_row(info, contents[0].info):

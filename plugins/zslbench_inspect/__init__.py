@@ -1,4 +1,4 @@
-"""``zslbench show`` and ``zslbench compare``: looks into finished runs."""
+"""``zslbench show`` and ``zslbench compare``: show a finished run, or compare two."""
 
 from __future__ import annotations
 

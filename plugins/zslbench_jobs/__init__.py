@@ -1,4 +1,4 @@
-"""``zslbench jobs``: shows what executors run, and cancels it."""
+"""``zslbench jobs``: shows or cancels what executors run."""
 
 from __future__ import annotations
 

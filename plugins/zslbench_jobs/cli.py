@@ -27,9 +27,9 @@ _LINES = 5
 @format_option
 @click.pass_context
 def jobs(context: click.Context, everything: bool, store: Path | None, fmt: str) -> None:
-    """Show the runs that executors have been given: where they wait, how far they are, why they failed.
+    """Show the runs handed to executors: where they wait, how far they have got, why they failed.
 
-    By default those that have not finished, of the latest submission of each command.
+    By default only those that have not finished, of the latest submission of each command.
     """
     from zslbench.report import emit
 
@@ -56,7 +56,7 @@ def jobs(context: click.Context, everything: bool, store: Path | None, fmt: str)
 @click.option("--yes", is_flag=True, help="Cancel all without asking.")
 @store_option
 def cancel(names: tuple[str, ...], yes: bool, store: Path | None) -> None:
-    """Cancel submissions, by default all, after asking. Runs that are being computed stop at a checkpoint.
+    """Cancel each SUBMISSION, or all after asking. Runs that are being computed stop at a checkpoint.
 
     A submission of this machine whose command was killed is removed.
     """
@@ -145,7 +145,7 @@ def _state(group: PlannedGroup, state: GroupState | None) -> str:
 
 
 def _wanted(group: PlannedGroup, state: GroupState) -> Iterator[tuple[PlannedCell, Mapping[str, Any]]]:
-    """The cells that the group is for and that its worker has done with, and how they ended."""
+    """The cells the group was meant to compute that its worker has finished with, and how they ended."""
     for place, cell in state.cells.items():
         if (planned := group.cells[int(place)]).wanted:
             yield planned, cell

@@ -14,7 +14,7 @@ from zslbench.experiment import FittedRun, Notify
 _UNIT = 1e-3
 """Largest difference of a norm from 1."""
 _APART = 2.0
-"""How many times shorter or longer than all vectors of the data set a new one may be without a note."""
+"""A new vector gets a note if it is this many times shorter or longer than every vector of the data set."""
 
 
 def read_classes(
@@ -86,7 +86,7 @@ def _on_scale(
         )
     elif norms.min() * _APART < norms_own.min() or norms.max() > norms_own.max() * _APART:
         notify(
-            f"{path.name}: lengths of vectors from {norms.min():.4g} to {norms.max():.4g}, but those of "
+            f"{path.name}: vectors have lengths from {norms.min():.4g} to {norms.max():.4g}, but those of "
             f"'{run.dataset.name}' are from {norms_own.min():.4g} to {norms_own.max():.4g}; "
             "scores are wrong if the scales differ"
         )

@@ -1,4 +1,4 @@
-"""``zslbench published``: lists the results that the core compares runs with."""
+"""``zslbench published``: lists published results, with which runs are compared."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def _matching(rows: Sequence[PublishedRow], what: str, wanted: str) -> list[Publ
         and what == "method"
         and normal(wanted) in {normal(one.name) for one in registry().methods()}
     ):
-        raise UnknownName(f"no published results for method '{wanted}': no source quoted here has any")
+        raise UnknownName(f"no published results for method '{wanted}': none of the quoted sources has any")
     if not found:
         hint = did_you_mean(wanted.lower(), {one.lower() for one in names})
         raise UnknownName(f"no published results for {what} '{wanted}', {hint}")

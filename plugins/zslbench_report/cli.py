@@ -55,7 +55,7 @@ def report(
     store: Path | None,
     filters: Filters,
 ) -> None:
-    """Write a report of a suite, of some runs, or of all runs in the store (that match), as one HTML file.
+    """Write a report on a suite, on some runs, or on all matching runs in the store, as one HTML file.
 
     SUITE is a suite's name or TOML file. The report is self-contained and makes no network requests. Only
     t-SNE and attention are computed, for runs stored with their weights.

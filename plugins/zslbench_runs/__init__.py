@@ -1,4 +1,4 @@
-"""``zslbench runs``: lists and removes runs of the store, and carries them to another store in one file."""
+"""``zslbench runs``: lists and removes runs of the store, and moves them between stores as one file."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class SlurmExecutor(RunExecutor):
             count = len(options.gpus.split(","))
             raise SettingsError(
                 f"--gpus {options.gpus}: with --executor slurm, write --slurm gres=gpu:1 "
-                f"--slurm array_parallelism={count}: a GPU for each task, {count} tasks at once"
+                f"--slurm array_parallelism={count} (a GPU for each task, {count} tasks at once)"
             )
         self.options, self.parameters = options, parse(options.executor_options or {})
         self._groups_per_task: int | None = self.parameters.pop(OWN, None)
@@ -143,7 +143,7 @@ class SlurmExecutor(RunExecutor):
         if not jobs:
             return ""
         cancel_jobs(jobs)
-        return f"cancelled {submission.name}; the command that submitted it submits what is left"
+        return f"cancelled {submission.name}; to submit what is left, repeat the command that submitted it"
 
     # --- submitting ------------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class SlurmExecutor(RunExecutor):
         least = max(self._groups_per_task or 1, -(-len(submission.groups) // LARGEST_ARRAY))
         tasks: list[list[int]] = []
         lasts = SHORTEST
-        """Seconds of the latest task; one that nobody knows lasts."""
+        """Seconds that the latest task takes; a group of unknown cost counts as a full task."""
         for group in submission.groups:
             cost = SHORTEST if group.seconds is None or self._groups_per_task else group.seconds
             if tasks and (len(tasks[-1]) < least or max(lasts, cost) < SHORTEST):

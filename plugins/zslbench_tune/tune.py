@@ -72,7 +72,7 @@ def tune(
         output: the preset's file; None: next to the study.
         workers: processes that compute trials, including this one unless an executor runs them; None: one,
             or one for each of ``gpus``.
-        gpus: GPUs of this machine on which workers compute in turn, such as ``"0,1"``.
+        gpus: GPUs of this machine, such as ``"0,1"``; workers are spread over them in turn.
         sampler: ``tpe`` or ``random``. With one worker, the same search tries the same settings.
         pruner: ``none``, or ``median``: end trials early that are below the median at the same epoch.
         executor: ``local``, ``gpus`` (every GPU of this machine), or one that runs the workers on other
@@ -191,7 +191,7 @@ def _worker_processes(gpus: Sequence[str | None], resolving: Callable[[Display],
     """Let more processes compute trials of the study; an exception in the context stops them.
 
     Args:
-        gpus: ``CUDA_VISIBLE_DEVICES`` of each; None: as this process has it.
+        gpus: ``CUDA_VISIBLE_DEVICES`` for each process; None: as in this one.
 
     They print nothing; this process reports their trials.
     """

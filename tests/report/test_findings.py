@@ -198,7 +198,7 @@ def test_the_published_order(outcome: Any) -> None:
     tau = stats.kendalltau([52.3, 21.0, 13.6, 58.18, 68.1], [30, 20, 25, 40, 50]).statistic
     assert (row.cells[0].value, row.cells[1].value, row.cells[3].value) == ("cub2010", "H on cub", 5)
     assert row.cells[4].value == pytest.approx(tau)
-    behind = of(suite_findings(made, {"cub2010": "cub"}), "The figures behind it")
+    behind = of(suite_findings(made, {"cub2010": "cub"}), "The published figures and those here")
     assert column(behind, "cub2010", "H published")["dazle"].value == 58.18
     assert column(behind, "cub2010", "H here")["dazle"].value == pytest.approx(41)
 

@@ -71,8 +71,8 @@ def find_dataset(registry: Registry, name: str, *, root: str | Path | None = Non
         with contextlib.suppress(UnknownName, DataError):
             held = find_splits(f"{key}{ALL_SPLITS}", root)
             count = len(held.splits)
-            holds = f"it holds {count} split{'' if count == 1 else 's'}"
-            fault = f"no data set '{name}': {holds}: --dataset '{held.name}'"
+            holds = f"the folder holds {count} split{'' if count == 1 else 's'}"
+            fault = f"no data set '{name}': {holds}; write --dataset '{held.name}'"
         raise UnknownName(fault)
     where = f"no plugin registers it and {data_root(root)} has no such folder"
     known = {*registered, *folder_components(registry, root)}

@@ -204,9 +204,7 @@ def _require_files(folder: Path, features: str | None, semantics_file: str, *, a
         return
     advice = ""
     if absent != [features_file] or features == DEFAULT_FEATURES:
-        advice = (
-            _HOW_TO_GET if archived else "A data set in a folder has these files of its own, or links to them"
-        )
+        advice = _HOW_TO_GET if archived else "Put these files, or links to them, into the folder"
     if features_file in absent and (others := features_files(folder)):
         advice = f"Found: {', '.join(others)}; pass --features {others[0]}. {advice}".rstrip()
     raise MissingData(folder, [f"{one} {fault}" for one, fault in faults.items()], advice)

@@ -30,7 +30,7 @@ CHOSEN_EPOCHS = ("epochs", *(f"{one.key}_epoch" for one in reversed(criteria()))
 
 
 def is_closed_form(record: RunRecord) -> bool:
-    """Whether the run chose no epoch since there are none: its figures are then those of any seed."""
+    """Whether the run chose no epoch because its method has none: every seed then gives the same figures."""
     epochs = [record.metrics[key] for key in CHOSEN_EPOCHS if key in record.metrics]
     return bool(epochs) and not any(epochs)
 

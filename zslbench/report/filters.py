@@ -35,7 +35,7 @@ _TEXTS = ("method", "dataset", "variant", "reading", "selection", "candidates", 
 _KEYS = (*_TEXTS, "seed", "date", *(one.name for one in METRICS.values()))
 _METRICS = {name.lower(): one.name for one in METRICS.values() for name in (one.key, one.name)}
 _SHOWN = {one.name: one.digits for one in METRICS.values()}
-"""Decimals of metrics in tables. Conditions with more compare as many as they have."""
+"""Decimals of metrics in tables. A condition with more decimals compares all of its own."""
 _CONDITION = re.compile(r"\s*([\w.-]+)\s*(==?|!=|<=|>=|<|>|~)\s*(.*?)\s*", re.DOTALL)
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -118,11 +118,11 @@ class Filters:
         return tuple(dict.fromkeys(folder_key(name) for name in names if is_split_set(name)))
 
     def whole_folders(self, records: Iterable[RunRecord]) -> list[str]:
-        """A note for each folder that is named like a data set, though the runs are on the splits in it."""
+        """A note for each folder of splits that a condition names like a single data set."""
         ran = {one.info.dataset for one in records}
         named = [one.value for one in self.conditions if (one.key, one.sign) == ("dataset", "=")]
         return [
-            f"'{name}' holds splits: --dataset '{name}{ALL_SPLITS}'"
+            f"'{name}' is a folder of splits; write --dataset '{name}{ALL_SPLITS}'"
             for name in dict.fromkeys(named)
             if not is_split_set(name) and any(in_split_set(f"{name}{ALL_SPLITS}", one) for one in ran)
         ]

@@ -1,8 +1,8 @@
 """What the table of a suite says: ranks, differences from the best, and what single choices are worth.
 
 Each finding is a table with its own notes; :func:`suite_findings` has those that a suite's runs allow. All
-are of the selection that ranks, values in percent. A closed form gives one figure whatever the seed, so its
-single run stands for every seed.
+use the selection that is ranked; values are in percent. A closed-form method gives one figure whatever the
+seed, so its single run stands for every seed.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from zslbench.store.record import RunRecord
 RANKED = tuple(METRICS[key] for key in ("h", "h_cal", "acc"))
 """Plain H, beside it H with an offset from validation, and Acc."""
 
-CLOSED_NOTE = "closed forms do not depend on the seed: their one figure counts for every seed"
+CLOSED_NOTE = "closed-form methods do not depend on the seed: their one figure counts for every seed"
 
 Values = Mapping[Any, float]
 """By seed, or by split; empty: something is missing."""
 
 
 def suite_findings(outcome: SuiteOutcome, counterparts: Mapping[str, str] | None = None) -> list[Table]:
-    """Everything that the runs of a suite allow to say, a table each.
+    """All findings that the runs of a suite allow, a table each.
 
     Args:
         counterparts: published data sets that stand for the suite's own, ``{"cub2010": "cub"}``.
@@ -67,8 +67,8 @@ def suite_findings(outcome: SuiteOutcome, counterparts: Mapping[str, str] | None
 def seed_values(
     outcome: SuiteOutcome, label: str, column: str, metric: Metric, selection: str | None = None
 ) -> Values:
-    """A line's figures in a column of the table, under the selection that ranks or another; empty if a seed,
-    or the figure of one, is missing."""
+    """A line's figures in a column of the table, under the selection that is ranked or another; empty if a
+    seed, or the figure of one, is missing."""
     records = outcome.entry(label, column, selection or outcome.selections[0]).records
     of = SeedValues.of(records, metric, *units(outcome, column))
     if of.partial or not all(map(math.isfinite, of.values.values())):
@@ -79,7 +79,8 @@ def seed_values(
 
 
 def _comparable(outcome: SuiteOutcome, column: str, metric: Metric) -> list[dict[str, Values]]:
-    """The figures of lines that are ranked together; of those that nothing compares with, none."""
+    """Groups of lines that may be ranked together, with their figures; a line with no others to compare with
+    is in none."""
     groups: dict[str | None, dict[str, Values]] = {}
     for line in outcome.lines:
         keys = {ranking_key(one) for one in _records(outcome, line, [column])}
@@ -190,8 +191,8 @@ def differences_table(outcome: SuiteOutcome) -> Table | None:
 
     def notes() -> Iterator[str]:
         yield (
-            "in brackets the 95 % interval (Student's t) of the mean difference, paired over seeds; it is of "
-            "one comparison, not corrected for their number"
+            "in brackets: the 95 % interval (Student's t) of the mean difference, paired over seeds and not "
+            "corrected for the number of comparisons"
         )
         found = list(rankings.values())
         if any(one.comparisons for one in found):
@@ -209,7 +210,8 @@ def agreement_tables(outcome: SuiteOutcome, counterparts: Mapping[str, str]) -> 
     """How far the published order of the methods agrees with this one: Kendall's τ where at least five are
     published, and the figures behind it.
 
-    Of lines with one method the first counts; variants and compositions have no published row of their own.
+    If several lines have the same method, the first counts; variants and compositions have no published row
+    of their own.
     """
     results, cells = PublishedResults.load(), PublishedCells(outcome.published_source)
     rows: dict[tuple[str, str], tuple[PublishedRow, str, str]] = {}
@@ -263,12 +265,12 @@ def agreement_tables(outcome: SuiteOutcome, counterparts: Mapping[str, str]) -> 
     }
     table = as_table(taus, title="Agreement of the published order with this one (Kendall's τ)")
     note = (
-        "95 % interval: percentile bootstrap over methods, as if they were a sample of methods; what other "
-        "seeds would change, here and in the papers, is not in it"
+        "95 % interval: percentile bootstrap over methods, as if they were a sample of methods; it does not "
+        "cover what other seeds would change, here or in the papers"
     )
     return [
         replace(table, notes=(note,)),
-        _per_dataset(outcome, "The figures behind it", shown, cell, cells.notes),
+        _per_dataset(outcome, "The published figures and those here", shown, cell, cells.notes),
     ]
 
 
@@ -290,16 +292,16 @@ def calibration_table(outcome: SuiteOutcome) -> Table | None:
 
 
 def leak_table(outcome: SuiteOutcome, selection: str = "oracle") -> Table | None:
-    """What a selection on test images adds to each method's figures."""
+    """What selection on test images adds to each method's figures."""
     first = outcome.selections[0]
 
     def cell(label: str, dataset: str, metric: Metric) -> Cell | None:
         a, b = (seed_values(outcome, label, dataset, metric, one) for one in (selection, first))
         return _gain(a, b, metric)
 
-    chosen = "Acc and H each with the epoch and the settings that are best for it on the test images"
+    chosen = "Acc and H each have the epoch and the settings that are best for it on the test images"
     shown = {one: one.name for one in criteria()}
-    title = f"The leak: {selection_label(selection)} − {first}, in percentage points"
+    title = f"What test images leak: {selection_label(selection)} − {first}, in percentage points"
     return _per_dataset(outcome, title, shown, cell, lambda: (GAIN_NOTE, chosen))
 
 

@@ -41,11 +41,11 @@ def ranks(
 ) -> dict[str, Rank]:
     """The rank of each method among these, each with a confidence interval of level ``1 - alpha``.
 
-    A method's interval counts those from which it differs by Welch's t test, Bonferroni-corrected over its
-    comparisons with all others. It covers the rank of its true mean with this probability or more, ties
-    included (Bazylik et al. 2021), if values over seeds are normal. A method with the same value for every
-    seed is a constant: it differs from another constant if their values do. Methods with a single seed, or
-    without a value for one, are left out: their variation is unknown.
+    The interval follows from the methods that differ from it by Welch's t test, Bonferroni-corrected over its
+    comparisons with all others. It covers the rank of the true mean with this probability or more, ties
+    included (Bazylik et al. 2021), if values are normally distributed over seeds. A method with the same
+    value for every seed is a constant: it differs from another constant if their values do. Methods with a
+    single seed, or without a value for one, are left out: their variation is unknown.
     """
     import numpy as np
     from scipy import stats
@@ -70,18 +70,19 @@ def ranks(
 
 
 RANKS_NOTE = (
-    "rank by mean over seeds, in brackets the 95 % interval of the rank: a method counts as ahead of another "
-    "only where Welch's t test at 5 % says so, Bonferroni-corrected over the comparisons of each method; it "
-    "assumes normal figures, and is about seeds, not about other classes, data or features"
+    "rank by mean over seeds; in brackets: the 95 % interval of the rank. A method counts as ahead of "
+    "another only where Welch's t test at 5 % says so, Bonferroni-corrected over the comparisons of each "
+    "method; this assumes normally distributed figures, and covers other seeds, not other classes, data or "
+    "features"
 )
 
 
 def order_agreement(one: Mapping[str, float], other: Mapping[str, float]) -> Interval:
-    """Kendall's τ-b between two figures of the methods that both have, with a 95 % interval over methods.
+    """Kendall's τ-b of two orders of methods, given by a figure of each, with a 95 % interval over methods.
 
     The interval is a percentile bootstrap that draws methods: it shows how far τ depends on which methods are
-    compared, as if they were a sample of methods. Figures themselves are taken as they are. ``n`` counts
-    methods; there is no ``std``.
+    compared, as if they were a sample of methods; the figures count as exact. ``n`` is the number of methods
+    that have both figures; there is no ``std``.
     """
     import numpy as np
 

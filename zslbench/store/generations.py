@@ -7,7 +7,7 @@ place by a single rename, so readers always find either all of the old one or al
 An older generation stays until a newer one is an hour old, for processes that have opened it or found it in a
 listing; the next write after that removes it, if that newer one is whole.
 
-Of a removed run the newest generation goes last, so that it is there as a whole or not at all.
+When a run is removed its newest generation goes last, so that the run is there as a whole or not at all.
 """
 
 from __future__ import annotations

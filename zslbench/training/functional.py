@@ -210,12 +210,11 @@ def two_layer_critic(
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """E[D(real)] − E[D(fake)] and :func:`two_layer_gradient_penalty`, from fewer products.
 
-    The layer before the LeakyReLU is linear: between real and fake it is the same mixture of theirs. So one
-    product of their rows and one of ``given`` serve all three scores. Under ``bf16`` the penalty is computed
-    by itself, since it needs float32.
+    The layer before the LeakyReLU is linear, so its output for interpolated features is the same mixture of
+    those for real and fake ones: one product of their rows and one of ``given`` serve all three scores. Under
+    ``bf16`` the penalty is computed separately, since it needs float32.
 
-    Args:
-        net: the critic, as for :func:`two_layer_gradient_penalty`; so are the others.
+    Args: as for :func:`two_layer_gradient_penalty`.
     """
     of_features, of_given = torch.split(net["hidden.weight"], [real.shape[-1], given.shape[-1]], dim=-1)
     common = given @ of_given.T + net["hidden.bias"]

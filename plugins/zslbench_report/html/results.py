@@ -67,13 +67,13 @@ def _spread_chart(
 
 
 def findings(report: Report) -> Mapping[str, Any] | None:
-    """What the table says of a suite whose runs allow it, a table each."""
+    """What the table of a suite says, as far as its runs allow; a table for each finding."""
     tables = suite_findings(report.outcome, report.counterparts) if report.outcome.name else []
     return {"tables": list(map(_shown, tables))} if tables else None
 
 
 def _shown(table: Table) -> dict[str, Any]:
-    """What the macro ``figures`` shows of a table."""
+    """A table as the macro ``figures`` shows it."""
     readers = table.for_readers()
     return {
         "table": readers,

@@ -185,11 +185,11 @@ def stored_outcome(resolved: ResolvedSuite, store: Store, remarks: Iterable[str]
 def recorded_outcome(
     suite: Suite, records: Iterable[RunRecord], registry: Registry, *, data_root: str | Path | None = None
 ) -> SuiteOutcome:
-    """What these runs are of a suite, whatever versions of the code computed them; no data are read.
+    """The outcome of a suite as far as these runs give it, whatever versions of the code computed them.
 
-    A run has the place of a cell with the same method, settings, selection, seed and names of inputs. Of
-    several the newest counts, and the runs of an entry have the newest one's arrays. Features and regions
-    that the suite leaves to the data set may be any.
+    A run fills a cell with the same method, settings, selection, seed and names of inputs. Of several, the
+    newest counts, and all runs of an entry must have read the same arrays as its newest. Where the suite
+    leaves features and regions to the data set, any will do. No data are read.
 
     Args:
         data_root: has the folders of data sets that no plugin registers; their names suffice.
@@ -214,7 +214,7 @@ def recorded_outcome(
 
 
 def _reads(record: RunRecord, cell: Cell) -> bool:
-    """Whether a run read what the cell names, in its precision."""
+    """Whether a run read the inputs that the cell names, and computed in its precision."""
     files, data = cell.files, record.data
     regions = data.get("regions")
     return (

@@ -80,8 +80,8 @@ class LocalPool(RunExecutor):
 
     @classmethod
     def cancel(cls, submission: Submission) -> str:
-        """Remove a submission whose command has gone; that of a living command is a ZslbenchError."""
-        # Their locks may not be seen here: the store may be on a network disk.
+        """Remove a submission whose command has ended; ZslbenchError while it runs."""
+        # A lock held on another machine may not be visible here, if the store is on a network disk.
         heard = any(one.state == "running" and not one.lost for one in submission.states().values())
         try:
             with FileLock(_lock(submission), timeout=0):
@@ -94,8 +94,8 @@ class LocalPool(RunExecutor):
         except Timeout:
             return super().cancel(submission)
         raise ZslbenchError(
-            f"submission {submission.name}: a worker was heard of less than {SILENCE.seconds // 60} minutes "
-            "ago; try again later"
+            f"submission {submission.name}: a worker reported less than {SILENCE.seconds // 60} minutes ago; "
+            "try again later"
         )
 
 
@@ -112,7 +112,7 @@ class EveryGpu(LocalPool):
 
 
 def _lock(submission: Submission) -> Path:
-    """What the command that started a submission holds until it ends."""
+    """The lock that the command which started a submission holds until it ends."""
     return submission.folder / ".pool.lock"
 
 

@@ -10,10 +10,10 @@ from zslbench.store.record import RunRecord
 
 
 def figures_key(identity: Mapping[str, Any], *, any_version: bool = False) -> str:
-    """Equal for identities that ask for the same figures in the same precision, however they are computed.
+    """A text that is equal for runs with the same figures in the same precision, on whatever device.
 
     Args:
-        any_version: whether by any version of the code.
+        any_version: ignore the versions of the code.
     """
     precision = (identity.get("execution") or {}).get("precision")
     versions = {} if any_version else identity.get("versions")
