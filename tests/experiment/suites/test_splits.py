@@ -181,7 +181,7 @@ def test_splits_that_divide_the_images_alike_are_pointed_out(root: Path, command
 
 def test_a_folder_of_splits_is_named_with_a_star(command: Command, tmp_path: Path) -> None:
     done = command("run", "eszsl", "--dataset=SMALL", "--threads=1")
-    assert done.exit_code == 2 and "3 splits: --dataset 'small/*'" in done.stderr
+    assert done.exit_code == 2 and "3 splits" in done.stderr and "--dataset 'small/*'" in done.stderr
     assert command("run", "eszsl", "--dataset=small/split_2", "--threads=1", "--select=last").exit_code == 0
     for start in (("table",), ("runs",), ("report", f"--output={tmp_path / 'page.html'}")):
         assert "--dataset 'small/*'" in command(*start, "--dataset=small").stderr
