@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -135,6 +136,7 @@ def test_what_selection_on_test_images_adds(outcome: Any) -> None:
     assert table is not None
     (cell,) = column(table, "cub", "H").values()
     assert (cell.text, column(table, "cub", "Acc")["a"].text) == ("+2.0 ± 1.0", "+10.0")
+    assert leak_table(replace(made, selections=("val",))) is None
 
 
 def test_what_calibrated_stacking_is_worth_and_whose_offset_is_its_own(outcome: Any) -> None:

@@ -292,8 +292,10 @@ def calibration_table(outcome: SuiteOutcome) -> Table | None:
 
 
 def leak_table(outcome: SuiteOutcome, selection: str = "oracle") -> Table | None:
-    """What selection on test images adds to each method's figures."""
+    """What selection on test images adds to each method's figures; None: the suite does not run it."""
     first = outcome.selections[0]
+    if selection not in outcome.selections[1:]:
+        return None
 
     def cell(label: str, dataset: str, metric: Metric) -> Cell | None:
         a, b = (seed_values(outcome, label, dataset, metric, one) for one in (selection, first))
