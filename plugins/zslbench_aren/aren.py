@@ -42,7 +42,7 @@ class ARENFrozen(PartStreams):
         compressed = linear(nets["compress"], "map", r) / r.shape[1]
         masked = torch.einsum("brk,brm->bkmr", masks, compressed)
         pooled = masked.flatten(1, 2) @ r  # in one product: (b, parts · maps, dv)
-        return project_flattened(nets["second"], pooled.unflatten(1, masked.shape[1:3]).max(dim=1).values)
+        return project_flattened(nets["second"], pooled.reshape(*masked.shape[:3], -1).max(dim=1).values)
 
     @property
     def weights(self) -> dict[str, float]:

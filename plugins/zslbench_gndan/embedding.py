@@ -64,9 +64,8 @@ class GNDAN(AttentionEmbedding):
         """RGAT's e'. W x_0 is computed as α (W f), since there are fewer regions than attributes."""
         graph, alpha, f = nets["graph"], self.maps(nets, r).mT, unit(r)
         x = alpha @ f
-        of_attributes, *of_layers = graph["merge.weight"].split(
-            [r.shape[2]] + [self.settings.graph_width] * self.settings.graph_layers, dim=1
-        )
+        widths = [r.shape[2]] + [self.settings.graph_width] * self.settings.graph_layers
+        of_attributes, *of_layers = torch.split(graph["merge.weight"], widths, dim=1)
         merged = alpha @ (f @ of_attributes.T) + graph["merge.bias"]
         for number, weight in enumerate(of_layers):
             x = torch.relu(graph_attention(graph, f"layer{number}", x))
