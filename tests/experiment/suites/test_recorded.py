@@ -81,13 +81,16 @@ def test_features_that_the_suite_names(
     assert len(recorded_outcome(named, these, known).records) == 4
 
 
-def test_seeds_of_different_data_share_no_entry(known: Registry, mine: Suite, runs: list[RunRecord]) -> None:
+@pytest.mark.parametrize("what", ["arrays", "validation"])
+def test_seeds_of_different_data_share_no_entry(
+    known: Registry, mine: Suite, runs: list[RunRecord], what: str
+) -> None:
     """One seed was computed again after the data set had changed."""
     one = next(record for record in runs if record.info.seed == 1)
     changed = other(one, 1)
     data = one.info.identity["data"]
-    arrays = {**data["arrays"], "features": "other"}
-    changed.info = replace(changed.info, identity={**one.info.identity, "data": {**data, "arrays": arrays}})
+    new = {"arrays": {**data["arrays"], "features": "other"}, "validation": "another"}[what]
+    changed.info = replace(changed.info, identity={**one.info.identity, "data": {**data, what: new}})
     found = recorded_outcome(mine, [*runs, changed], known)
     place = next(place for place, entry in found.entries.items() if changed in entry.records.values())
     assert (found.entries[place].state, list(found.entries[place].records)) == ("partial", [1])

@@ -23,7 +23,7 @@ from zslbench.data.split_sets import columns_of
 from zslbench.evaluation.candidates import TEST
 from zslbench.experiment.job import versions
 from zslbench.experiment.suites.definition import Suite
-from zslbench.experiment.suites.lines import Cell, Line, Place, ResolvedSuite, cost_key, resolve_suite
+from zslbench.experiment.suites.lines import Cell, Line, Place, ResolvedSuite, computation, resolve_suite
 from zslbench.plugin.lookup import Registry
 from zslbench.store.files import checked_json, explained, parse_checked_json, write_atomically
 from zslbench.store.record import RunRecord
@@ -188,7 +188,7 @@ def recorded_outcome(
     """The outcome of a suite as far as these runs give it, whatever versions of the code computed them.
 
     A run fills a cell with the same method, settings, selection, seed and names of inputs. Of several, the
-    newest counts, and all runs of an entry must have read the same arrays as its newest. Where the suite
+    newest counts, and all runs of an entry must have the same data and splits as its newest. Where the suite
     leaves features and regions to the data set, any will do. No data are read.
 
     Args:
@@ -200,12 +200,12 @@ def recorded_outcome(
     resolved = resolve_suite(suite, registry, data_root)
     computed: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda one: (one.finished, one.info.id), reverse=True):
-        computed.setdefault(cost_key(record.info.identity), []).append(record)
+        computed.setdefault(computation(record.info.identity), []).append(record)
     by_place: dict[Place, list[RunRecord]] = {}
     for cell in resolved.cells:
         if cell.resolved is not None and cell.place not in by_place:
-            found = [one for one in computed.get(cell.cost_key, ()) if _reads(one, cell)]
-            by_place[cell.place] = [one for one in found if _same_arrays(one, found[0])]
+            found = [one for one in computed.get(cell.computation, ()) if _reads(one, cell)]
+            by_place[cell.place] = [one for one in found if _same_data(one, found[0])]
 
     def find(cell: Cell) -> RunRecord | None:
         return next((one for one in by_place[cell.place] if one.info.seed == cell.seed), None)
@@ -226,10 +226,13 @@ def _reads(record: RunRecord, cell: Cell) -> bool:
     )
 
 
-def _same_arrays(one: RunRecord, other: RunRecord) -> bool:
-    """Whether the arrays that both name have the same digests."""
-    a, b = (record.info.identity["data"]["arrays"] for record in (one, other))
-    return all(a[name] == b[name] for name in a.keys() & b.keys())
+def _same_data(one: RunRecord, other: RunRecord) -> bool:
+    """Whether both have the same splits, and the same digests of the arrays that both name."""
+    a, b = (record.info.identity["data"] for record in (one, other))
+    arrays = a["arrays"].keys() & b["arrays"].keys()
+    return all(a[key] == b[key] for key in ("split", "validation")) and all(
+        a["arrays"][name] == b["arrays"][name] for name in arrays
+    )
 
 
 def _outcome(

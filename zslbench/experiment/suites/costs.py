@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from zslbench.experiment.job import ExecutionMode
-from zslbench.experiment.suites.lines import PENDING, Cell, cost_key
+from zslbench.experiment.suites.lines import PENDING, Cell, computation
 from zslbench.store.record import RunRecord
 from zslbench.store.store import Store
 
@@ -21,7 +21,7 @@ class Costs:
     def __init__(self, store: Store, mode: ExecutionMode) -> None:
         self._store, self._device = store, mode.device
         self._seconds: dict[str | None, list[float]] = {}
-        """By :func:`cost_key`; those measured here also by data set, and all of them under None."""
+        """By :func:`computation`; those measured here also by data set, and all of them under None."""
 
     def learn(self, cells: Iterable[Cell]) -> None:
         """Find finished runs equal to the pending cells: in the suite, and only then in the whole store."""
@@ -29,16 +29,16 @@ class Costs:
         found, unknown = [], set()
         for cell in cells:
             if cell.status in PENDING:
-                unknown.add(cell.cost_key)
+                unknown.add(cell.computation)
             elif cell.status == "found":
                 found.append(cell)
         for cell in found:
-            key = cell.cost_key
+            key = cell.computation
             if key in unknown and len(self._seconds.get(key, ())) < _ENOUGH:
                 self._add(key, self._store.find(cell.run or ""))
         unknown -= self._seconds.keys()
         for record in self._store.records() if unknown else ():
-            if (key := cost_key(record.info.identity)) in unknown:
+            if (key := computation(record.info.identity)) in unknown:
                 self._add(key, record)
 
     def _add(self, key: str, record: RunRecord | None) -> None:
@@ -51,11 +51,11 @@ class Costs:
 
     def known(self, cell: Cell) -> float | None:
         """The mean of equal runs in the store; None: there is none."""
-        return self._mean(cell.cost_key)
+        return self._mean(cell.computation)
 
     def measured(self, cell: Cell, seconds: float) -> None:
         """Add a cell that has just been computed."""
-        for key in (cell.cost_key, cell.dataset, None):
+        for key in (cell.computation, cell.dataset, None):
             self._seconds.setdefault(key, []).append(seconds)
 
     def estimate(self, cells: Sequence[Cell]) -> float | None:
@@ -64,7 +64,7 @@ class Costs:
         Each one costs the mean of equal runs, else of those measured on its data set, else of all.
         """
         total = 0.0
-        for (key, dataset), count in Counter((cell.cost_key, cell.dataset) for cell in cells).items():
+        for (key, dataset), count in Counter((cell.computation, cell.dataset) for cell in cells).items():
             if (one := self._mean(key, dataset, None)) is None:
                 return None
             total += count * one

@@ -127,9 +127,9 @@ class Cell:
         return {"format": CELL_FORMAT, **described, "files": asdict(self.files)}
 
     @cached_property
-    def cost_key(self) -> str:
-        """Equal for runs of equal cost."""
-        return self.same.cost_key if self.same is not None else cost_key(self.definition)
+    def computation(self) -> str:
+        """See :func:`computation`."""
+        return self.same.computation if self.same is not None else computation(self.definition)
 
     @property
     def label(self) -> str:
@@ -146,11 +146,15 @@ class Cell:
 
 
 _COMPARED = ("method", "variant", "reading", "components", "settings", "search", "tasks", "selection")
-"""What runs of equal cost share: all of a cell's definition except the seed, the data and the versions."""
+"""What such runs share: all of a cell's definition except the seed, the data and the versions."""
 
 
-def cost_key(identity: Mapping[str, Any]) -> str:
-    """Equal for the identities of runs of equal cost, and for the definitions of their cells."""
+def computation(identity: Mapping[str, Any]) -> str:
+    """A text that is equal for runs that compute the same, whatever their seed, data, machine and versions,
+    and for the definitions of their cells.
+
+    Such runs fill the same place in a table of records, and cost about the same.
+    """
     return canonical({name: identity.get(name) for name in _COMPARED})
 
 
