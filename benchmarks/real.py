@@ -44,7 +44,12 @@ COUNTERPARTS = {"cub2010": "cub"}
 FIGURES = {key: METRICS[key].name for key in ("acc", "u", "s", "h", "ausuc", "h_cal")} | {
     "val_h": "H on validation"
 }
-PAGES = {"real": "real-table", "real_embedding": "embedding-methods", "real_finetuned": "embedding-methods"}
+PAGES = {
+    "real": "real-table",
+    "sc_egg": "sc-egg",
+    "real_embedding": "embedding-methods",
+    "real_finetuned": "embedding-methods",
+}
 """The page of docs that discusses a suite's figures; ``methods`` for other suites."""
 LEGEND = """Per-class accuracy in %, mean ± standard deviation over seeds. `val`: epochs and hyper-parameters
 are chosen on validation classes inside the training images; `oracle†`: on the test images, Acc

@@ -14,14 +14,17 @@ from zslbench.training import in_chunks
 from zslbench_common.settings import IdentitySettings
 
 
-def fit_range(x: Float[Tensor, "n d"], rounding: float = 0.0) -> dict[str, Tensor]:
+def fit_range(x: Float[Tensor, "n d"], rounding: float = 0.0, shared: bool = False) -> dict[str, Tensor]:
     """Minimum and spread of each dimension.
 
     Args:
         rounding: a dimension is constant if its spread is at most this fraction of its largest value.
+        shared: whether every dimension gets the minimum and spread of all of them together.
     """
     low, high = x.amin(dim=0), x.amax(dim=0)
     constant = high - low <= rounding * torch.maximum(low.abs(), high.abs())
+    if shared:
+        low, high = torch.full_like(low, low.min()), torch.full_like(high, high.max())
     spread = torch.where(constant, torch.ones_like(low), high - low)
     return {"low": low, "spread": spread, "varies": (~constant).to(low.dtype)}
 

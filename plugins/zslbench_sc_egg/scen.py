@@ -127,26 +127,15 @@ class SCEN(Embedding):
         """a of eq. (3)."""
         return self.space.semantics
 
-    def compose(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b dv"]:
-        """g after stage 1."""
-        return self.compress(nets, r, alpha)
-
-    def terms(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b regions dv"]:
-        """The regions' terms m_i ⊙ r_i of g, with the slopes that SC's LeakyReLU has at each image."""
-        sc = nets["sc"]
-        mixed = alpha @ sc["first.weight"].T  # (b, regions, half)
-        before = mixed.mT @ r + sc["first.bias"][:, None]
-        slopes = torch.where(before > 0, 1.0, SLOPE) * sc["second.weight"].T  # (b, half, dv)
-        return (mixed @ slopes) * r
-
     def stages(self, view: TrainView) -> StagedFit:
         """Stage 1, stage 2 (section 3.3: SC and CLS_g, LEN is frozen), then the range of g."""
         nets = yield self.stage1(view)
         if self.uses_scr:
             gen = {name: nets[name] for name in ("sc", "cls_g")}
+            trained = ("sc", "cls_g") if self.settings.composition == "mlp" else ("cls_g",)
             nets |= yield self.program(
                 "stage2",
-                Step("gen", self.stage2_losses, updates=("sc", "cls_g")),
+                Step("gen", self.stage2_losses, updates=trained),
                 view,
                 initial=lambda streams: gen,
                 features=view.regions,
@@ -239,16 +228,32 @@ class SCEN(Embedding):
         )
 
     def range_of_g(self, view: TrainView, nets: Networks, after: str) -> Derived:
-        """Minimum and spread of each dimension of g over the training images, after a stage (row 5)."""
+        """Minimum and spread of g over the training images, after a stage (row 5)."""
 
         def compute() -> Networks:
             g = torch.cat([g for _, g in self.in_pieces(view.regions, nets)])
             # Attention sums to 1 up to rounding: a dimension constant in r is constant in g up to rounding.
-            return {"range": fit_range(g, rounding=1e-5)}
+            return {"range": fit_range(g, rounding=1e-5, shared=self.settings.scale == "shared")}
 
         return Derived(compute, source=nets, key=self.settings.through(after), name="range")
 
     # --- g -----------------------------------------------------------------------------------------------
+
+    def compose(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b dv"]:
+        """g after stage 1, eq. (4) or the mean over the attributes of h (row 4)."""
+        if self.settings.composition == "mlp":
+            return self.compress(nets, r, alpha)
+        return (alpha.mean(dim=2)[:, None] @ r)[:, 0]
+
+    def terms(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b regions dv"]:
+        """The regions' terms m_i ⊙ r_i of g, with the slopes that SC's LeakyReLU has at each image."""
+        if self.settings.composition == "mean":
+            return alpha.mean(dim=2)[..., None] * r
+        sc = nets["sc"]
+        mixed = alpha @ sc["first.weight"].T  # (b, regions, half)
+        before = mixed.mT @ r + sc["first.bias"][:, None]
+        slopes = torch.where(before > 0, 1.0, SLOPE) * sc["second.weight"].T  # (b, half, dv)
+        return (mixed @ slopes) * r
 
     def local_and_global(self, nets: Networks, r: Tensor) -> tuple[Tensor, Tensor]:
         """e_l and g, not yet scaled."""
@@ -278,14 +283,6 @@ class AuthorsSCEN(SCEN):
 
     trains_vectors = True  # row 13
     released_start = True  # row 15
-
-    def compose(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b dv"]:
-        """Row 4: g is the mean over the attributes of h; the MLP is used inside stage 1 alone."""
-        return (alpha.mean(dim=2)[:, None] @ r)[:, 0]
-
-    def terms(self, nets: Networks, r: Tensor, alpha: Tensor) -> Float[Tensor, "b regions dv"]:
-        """Row 4."""
-        return alpha.mean(dim=2)[..., None] * r
 
     def consistency(self, p_l: Float[Tensor, "b c"], p_g: Float[Tensor, "b c"]) -> Float[Tensor, ""]:
         """Row 7: L_SCR is the mean over the batch and the classes."""

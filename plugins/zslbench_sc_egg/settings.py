@@ -71,9 +71,14 @@ class SCENSettings(ComponentSettings):
     """LEN, GEN and their two stages, eqs. (1)-(8), (16) and (17)."""
 
     reading: Literal["paper", "authors"] = "paper"
-    """Whether SCEN is computed as printed or as in the code: the composition of g (row 4), stage 2 and the
-    guide (rows 5, 6, 8 and 9), L_SCR (row 7), unit lengths (rows 11 and 12), training v (row 13), initial
-    layers (row 15)."""
+    """Whether SCEN is computed as printed or as in the code: stage 2 and the guide (rows 5, 6, 8 and 9),
+    L_SCR (row 7), unit lengths (rows 11 and 12), training v (row 13), initial layers (row 15)."""
+    composition: Literal["mlp", "mean"] = "mlp"
+    """How the local features become g after stage 1: by SC, or as their mean over the attributes (row 4;
+    printed: an MLP)."""
+    scale: Literal["dimensions", "shared"] = "dimensions"
+    """Whether each dimension of g has its own range that is mapped to [0, 1], or all have one (row 5, open
+    in print)."""
     stage1: Stage1Settings = Stage1Settings()
     """LEN and GEN learn classes, eq. (16)."""
     stage2: Stage2Settings = Stage2Settings()

@@ -38,6 +38,8 @@ from zslbench.store.record import RunRecord
 RANKED = tuple(METRICS[key] for key in ("h", "h_cal", "acc"))
 """Plain H, beside it H with an offset from validation, and Acc."""
 
+VALIDATION = replace(METRICS["h"], key="val_h", name="H on validation")
+
 CLOSED_NOTE = "closed-form methods do not depend on the seed: their one figure counts for every seed"
 
 Values = Mapping[Any, float]
@@ -340,7 +342,8 @@ def settings_table(outcome: SuiteOutcome) -> Table | None:
 
     notes = (GAIN_NOTE, "everything else is the same for both lines")
     title = "What single settings are worth, in percentage points"
-    return _per_dataset(outcome, title, {one: one.name for one in RANKED}, cell, lambda: notes, rows)
+    shown = {one: one.name for one in (VALIDATION, *RANKED)}
+    return _per_dataset(outcome, title, shown, cell, lambda: notes, rows)
 
 
 def _facts(record: RunRecord) -> dict[str, str]:

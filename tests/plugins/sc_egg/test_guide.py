@@ -21,7 +21,7 @@ from zslbench_sc_egg.eggn import EGGN
 from zslbench_sc_egg.settings import EGGNSettings
 
 LEN = (("vectors", "v"), ("attention", "w_alpha"))
-AUTHORS = {"reading": "authors", "regressor_hidden": 9}
+AUTHORS = {"reading": "authors", "composition": "mean", "regressor_hidden": 9}
 
 
 def arrays(net):

@@ -21,8 +21,8 @@ from zslbench_sc_egg.networks import initial_regressor
 LEN = ("vectors", "attention", "projection")
 GEN = ("sc", "cls_g")
 AUTHORS = {
-    "reading": "authors", "optimizer": "rmsprop", "weight_decay": 1e-4, "momentum": 0.9, "classes": "seen",
-    "sampler": "balanced", "beta_std": 1.0, "iterations": 3,
+    "reading": "authors", "composition": "mean", "optimizer": "rmsprop", "weight_decay": 1e-4,
+    "momentum": 0.9, "classes": "seen", "sampler": "balanced", "beta_std": 1.0, "iterations": 3,
 }  # fmt: skip
 READINGS = {"paper": {}, "authors": AUTHORS}
 
@@ -227,6 +227,25 @@ def test_a_constant_dimension_becomes_zero_and_is_told(fit_scen, caplog, reading
     assert again.isfinite().all() and not again[:, 3].any()
 
 
+def test_a_shared_scale_keeps_the_proportions_of_the_dimensions(fit_scen):
+    fitted = fit_scen(scale="shared")
+    net = fitted.networks["range"]
+    plain = fitted.scen.embed({**fitted.networks, "range": identity_of(net)}, fitted.regions)
+    torch.testing.assert_close(fitted.g, (plain - plain.min()) / (plain.max() - plain.min()))
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_a_mean_is_composed_without_sc_and_an_mlp_with_it(fit_scen, reading):
+    """Row 4 is a choice of its own: it goes with either reading."""
+    for composition in ("mlp", "mean"):
+        fitted = fit_scen(**{**READINGS[reading], "composition": composition})
+        other = {**fitted.networks, "sc": {name: 2 * one for name, one in fitted.networks["sc"].items()}}
+        same = torch.equal(fitted.g, fitted.scen.embed(other, fitted.regions))
+        assert same == (composition == "mean")
+        changed = changed_tensors(of(fitted.after["stage1"], "sc"), of(fitted.networks, "sc"))
+        assert bool(changed) == (composition == "mlp" and reading == "paper")
+
+
 def test_a_dimension_that_is_constant_up_to_rounding_does_not_become_noise(fit_scen):
     """A constant other than 0 is constant in g only as far as the attention's weights sum to 1."""
     inputs = TinyInputs(regions=5, channels=7)
@@ -236,7 +255,7 @@ def test_a_dimension_that_is_constant_up_to_rounding_does_not_become_noise(fit_s
     regions *= (1 - 0.7**2) ** 0.5 / regions.norm(dim=2, keepdim=True)
     regions[:, :, 3] = 0.7  # of unit length, so that the scaling of row 11 leaves it constant
     view = replace(inputs.raw_view(space), regions=TinyRegions(regions))
-    fitted = fit_scen(space, view, reading="authors")
+    fitted = fit_scen(space, view, reading="authors", composition="mean")
     assert not fitted.g[:, 3].any()
 
 
