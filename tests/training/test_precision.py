@@ -138,10 +138,11 @@ def test_it_lifts_over_replicas() -> None:
     batch = Batch(
         drawn(3, 5, 8, seed=2), torch.zeros(3, 5, dtype=torch.int64), torch.zeros(3, 5, 2), progress
     )
-    function = step_function(Step("step", losses, updates=("net",)))
-    exact = torch.func.vmap(function)(nets, batch, {})[0]["net"]["w"]
+    step = Step("step", losses, updates=("net",))
+    function, over_replicas = step_function(step), torch.func.vmap(step_function(step, lifted=True))
+    exact = over_replicas(nets, batch, {})[0]["net"]["w"]
     with step_precision("bf16"):
-        lifted = torch.func.vmap(function)(nets, batch, {})[0]["net"]["w"]
+        lifted = over_replicas(nets, batch, {})[0]["net"]["w"]
         singles = [
             function({"net": {"w": nets["net"]["w"][k]}}, Batch(*(one[k] for one in batch)), {})[0]["net"][
                 "w"

@@ -158,8 +158,8 @@ def stack(trees):
 def test_lifted_over_replicas():
     cases = [Case(seed) for seed in range(3)]
     arguments = [(c.nets(), c.batch(), {"shift": torch.tensor(c.shift)}) for c in cases]
-    run = step_function(STEP)
-    gradients, losses = torch.func.vmap(run)(*(stack(list(parts)) for parts in zip(*arguments, strict=True)))
+    run, lifted = step_function(STEP), torch.func.vmap(step_function(STEP, lifted=True))
+    gradients, losses = lifted(*(stack(list(parts)) for parts in zip(*arguments, strict=True)))
     for number, one in enumerate(arguments):
         alone, its_losses = run(*one)
         torch.testing.assert_close(losses.total[number], its_losses.total, rtol=1e-12, atol=0)

@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
-from torch._C._functorch import maybe_current_level
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from zslbench.errors import PluginError
@@ -22,12 +21,13 @@ from zslbench.plugin.views import Networks, Noise
 StepFunction: TypeAlias = Callable[[Networks, Batch, Noise], tuple[Networks, Losses]]
 
 
-def step_function(step: Step) -> StepFunction:
+def step_function(step: Step, lifted: bool = False) -> StepFunction:
     """The step's losses and their gradients with respect to the networks that it updates.
 
-    The result is as pure as ``step.losses``: ``torch.func.vmap`` lifts it over a leading replica axis of all
-    three arguments, and with one replica gives the same bits (where every matrix product has at least 400
-    multiplications; torch computes smaller batched ones with a kernel that rounds differently).
+    The result is as pure as ``step.losses``. If ``lifted``, it is for ``torch.func.vmap``, which gives all
+    three arguments a leading replica axis; with one replica the bits are the same (where every matrix product
+    has at least 400 multiplications; torch computes smaller batched ones with a kernel that rounds
+    differently).
     """
 
     def loss(
@@ -37,12 +37,7 @@ def step_function(step: Step) -> StepFunction:
             result = step.losses({**constant, **trained}, batch, noise)
         return result.total, (result.log, dict(result.state or {}))
 
-    lifted = torch.func.grad_and_value(loss, has_aux=True)
-
-    def differentiate(trained: Networks, constant: Networks, batch: Batch, noise: Noise) -> Any:
-        if maybe_current_level() is not None:
-            return lifted(trained, constant, batch, noise)
-        return _differentiate(loss, trained, constant, batch, noise)
+    differentiate = torch.func.grad_and_value(loss, has_aux=True) if lifted else partial(_differentiate, loss)
 
     def run(nets: Networks, batch: Batch, noise: Noise) -> tuple[Networks, Losses]:
         trained = {name: nets[name] for name in step.updates}

@@ -131,8 +131,8 @@ def test_the_schedule_is_the_released_one(small_run):
     order = []
     plain = program_run.step_function
 
-    def step_function(step):
-        function = plain(step)
+    def step_function(step, **how):
+        function = plain(step, **how)
 
         def noted(*arguments):
             order.append(step.name)

@@ -95,7 +95,9 @@ def test_one_replica_gives_the_same_bits(options):
         arguments = case(part, step, 0, torch.float32)
         run = step_function(step)
         plain = dict(leaves(run(*arguments)))
-        lifted = dict(leaves(torch.func.vmap(run)(*(stack([one]) for one in arguments))))
+        lifted = dict(
+            leaves(torch.func.vmap(step_function(step, lifted=True))(*(stack([one]) for one in arguments)))
+        )
         assert lifted.keys() == plain.keys()
         assert {path.split("/")[2] for path in plain if path.startswith("/0/")} == set(step.updates)
         for path, value in plain.items():
@@ -108,7 +110,7 @@ def test_three_replicas_are_three_single_steps(options):
         cases = [case(part, step, seed, torch.float64) for seed in range(3)]
         run = step_function(step)
         arguments = (stack(list(parts)) for parts in zip(*cases, strict=True))
-        lifted = dict(leaves(torch.func.vmap(run)(*arguments)))
+        lifted = dict(leaves(torch.func.vmap(step_function(step, lifted=True))(*arguments)))
         for number, one in enumerate(cases):
             for path, value in leaves(run(*one)):
                 assert value.dtype == torch.float64, path

@@ -139,8 +139,8 @@ def test_the_first_step_of_every_pass_is_compared_and_no_later_one(toy, monkeypa
     calls = []
     plain = program_run.step_function
 
-    def counted(step):
-        function = plain(step)
+    def counted(step, **how):
+        function = plain(step, **how)
 
         def called(*arguments):
             calls.append(step.name)
