@@ -221,7 +221,7 @@ def main() -> None:
         render(rows, "markdown", decimals=2),
         f"A product of 64 rows with a critic's first layer ran at {few:.0f} GFLOP/s, one of 192 rows at "
         f"{many:.0f}. Minutes of whole runs on real data, validation and refit included: "
-        "[real_generative.md](real_generative.md).",
+        "[real/table.md](real/table.md).",
         f"Hardware: {where}, one thread, {os.cpu_count()} cores; Python {platform.python_version()}, "
         f"torch {torch.__version__}.",
     )

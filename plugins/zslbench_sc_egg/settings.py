@@ -46,12 +46,13 @@ class Stage1Settings(StageSettings):
     classes: Literal["all", "seen"] = "all"
     """Classes that the cross-entropies of eqs. (6) and (7) run over (row 3; printed: all)."""
     normalize_vectors: bool = True
-    """Whether the attribute vectors v are first scaled to unit length (row 13, open in print): sums of word
-    vectors have norms of several units, and attention would saturate within a few steps."""
+    """Whether the attribute vectors v are first scaled to unit length (row 13, left open by the paper):
+    sums of word vectors have norms of several units, and attention would saturate within a few steps."""
     alpha_std: NonNegativeFloat = 0.0
-    """Standard deviation of W_α before training; 0: attention starts uniform (row 15, open in print)."""
+    """Standard deviation of W_α before training; 0: attention starts uniform (row 15, left open by the
+    paper)."""
     beta_std: PositiveFloat | None = None
-    """Standard deviation of W_β before training (row 15, open in print); None (ours): e_l starts
+    """Standard deviation of W_β before training (row 15, left open by the paper); None (ours): e_l starts
     with unit variance on the training images."""
 
 
@@ -71,14 +72,15 @@ class SCENSettings(ComponentSettings):
     """LEN, GEN and their two stages, eqs. (1)-(8), (16) and (17)."""
 
     reading: Literal["paper", "authors"] = "paper"
-    """Whether SCEN is computed as printed or as in the code: stage 2 and the guide (rows 5, 6, 8 and 9),
-    L_SCR (row 7), unit lengths (rows 11 and 12), training v (row 13), initial layers (row 15)."""
+    """Whether SCEN is computed as printed or as in the code: what stage 2 trains and what guides stage 3
+    (rows 5, 6, 8 and 9), L_SCR (row 7), unit lengths (rows 11 and 12), whether v is trained (row 13), how
+    layers are initialised (row 15). ``composition`` and ``scale`` are set separately."""
     composition: Literal["mlp", "mean"] = "mlp"
-    """How the local features become g after stage 1: by SC, or as their mean over the attributes (row 4;
-    printed: an MLP)."""
+    """How the local features become g after stage 1: by the MLP SC, or as their mean over the attributes
+    (row 4; printed: the MLP)."""
     scale: Literal["dimensions", "shared"] = "dimensions"
-    """Whether each dimension of g has its own range that is mapped to [0, 1], or all have one (row 5, open
-    in print)."""
+    """How g is scaled to [0, 1]: by the minimum and maximum of each dimension, or by those of all dimensions
+    together (row 5, left open by the paper)."""
     stage1: Stage1Settings = Stage1Settings()
     """LEN and GEN learn classes, eq. (16)."""
     stage2: Stage2Settings = Stage2Settings()

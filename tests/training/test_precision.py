@@ -139,7 +139,7 @@ def test_it_lifts_over_replicas() -> None:
         drawn(3, 5, 8, seed=2), torch.zeros(3, 5, dtype=torch.int64), torch.zeros(3, 5, 2), progress
     )
     step = Step("step", losses, updates=("net",))
-    function, over_replicas = step_function(step), torch.func.vmap(step_function(step, lifted=True))
+    function, over_replicas = step_function(step), torch.func.vmap(step_function(step, for_vmap=True))
     exact = over_replicas(nets, batch, {})[0]["net"]["w"]
     with step_precision("bf16"):
         lifted = over_replicas(nets, batch, {})[0]["net"]["w"]

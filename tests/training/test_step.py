@@ -158,7 +158,7 @@ def stack(trees):
 def test_lifted_over_replicas():
     cases = [Case(seed) for seed in range(3)]
     arguments = [(c.nets(), c.batch(), {"shift": torch.tensor(c.shift)}) for c in cases]
-    run, lifted = step_function(STEP), torch.func.vmap(step_function(STEP, lifted=True))
+    run, lifted = step_function(STEP), torch.func.vmap(step_function(STEP, for_vmap=True))
     gradients, losses = lifted(*(stack(list(parts)) for parts in zip(*arguments, strict=True)))
     for number, one in enumerate(arguments):
         alone, its_losses = run(*one)

@@ -114,7 +114,7 @@ def steps_lift(case: ComponentCase) -> None:
     of programs with ``lift=False`` need not."""
     for call in (one for one in _calls(case) if one.lifts):
         function = step_function(call.step)
-        lifted = torch.func.vmap(step_function(call.step, lifted=True))
+        lifted = torch.func.vmap(step_function(call.step, for_vmap=True))
         replica = tree_map(lambda tensor: tensor[None], call.arguments)
         plain = call.apply(function, "cannot be differentiated")
         with _SmallProducts():  # type: ignore[no-untyped-call]

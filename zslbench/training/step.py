@@ -21,13 +21,15 @@ from zslbench.plugin.views import Networks, Noise
 StepFunction: TypeAlias = Callable[[Networks, Batch, Noise], tuple[Networks, Losses]]
 
 
-def step_function(step: Step, lifted: bool = False) -> StepFunction:
+def step_function(step: Step, for_vmap: bool = False) -> StepFunction:
     """The step's losses and their gradients with respect to the networks that it updates.
 
-    The result is as pure as ``step.losses``. If ``lifted``, it is for ``torch.func.vmap``, which gives all
-    three arguments a leading replica axis; with one replica the bits are the same (where every matrix product
-    has at least 400 multiplications; torch computes smaller batched ones with a kernel that rounds
-    differently).
+    The result is as pure as ``step.losses``.
+
+    Args:
+        for_vmap: the result is to be wrapped in ``torch.func.vmap`` over a leading replica axis of all three
+            arguments. With one replica the bits are the same (where every matrix product has at least 400
+            multiplications; torch computes smaller batched ones with a kernel that rounds differently).
     """
 
     def loss(
@@ -37,7 +39,9 @@ def step_function(step: Step, lifted: bool = False) -> StepFunction:
             result = step.losses({**constant, **trained}, batch, noise)
         return result.total, (result.log, dict(result.state or {}))
 
-    differentiate = torch.func.grad_and_value(loss, has_aux=True) if lifted else partial(_differentiate, loss)
+    differentiate = (
+        torch.func.grad_and_value(loss, has_aux=True) if for_vmap else partial(_differentiate, loss)
+    )
 
     def run(nets: Networks, batch: Batch, noise: Noise) -> tuple[Networks, Losses]:
         trained = {name: nets[name] for name in step.updates}

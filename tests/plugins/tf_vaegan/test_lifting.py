@@ -96,7 +96,7 @@ def test_one_replica_gives_the_same_bits(options):
         run = step_function(step)
         plain = dict(leaves(run(*arguments)))
         lifted = dict(
-            leaves(torch.func.vmap(step_function(step, lifted=True))(*(stack([one]) for one in arguments)))
+            leaves(torch.func.vmap(step_function(step, for_vmap=True))(*(stack([one]) for one in arguments)))
         )
         assert lifted.keys() == plain.keys()
         assert {path.split("/")[2] for path in plain if path.startswith("/0/")} == set(step.updates)
@@ -110,7 +110,7 @@ def test_three_replicas_are_three_single_steps(options):
         cases = [case(part, step, seed, torch.float64) for seed in range(3)]
         run = step_function(step)
         arguments = (stack(list(parts)) for parts in zip(*cases, strict=True))
-        lifted = dict(leaves(torch.func.vmap(step_function(step, lifted=True))(*arguments)))
+        lifted = dict(leaves(torch.func.vmap(step_function(step, for_vmap=True))(*arguments)))
         for number, one in enumerate(cases):
             for path, value in leaves(run(*one)):
                 assert value.dtype == torch.float64, path

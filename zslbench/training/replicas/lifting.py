@@ -72,7 +72,7 @@ def lifted_step(
         nets: Networks, batch: Batch, noise: Noise, values: list[Tensor]
     ) -> tuple[Networks, Losses]:
         losses = build(values) if numbers else step.losses
-        return program_run.step_function(replace(step, losses=losses), lifted=True)(nets, batch, noise)
+        return program_run.step_function(replace(step, losses=losses), for_vmap=True)(nets, batch, noise)
 
     lifted: Callable[..., Any] = torch.func.vmap(with_numbers, in_dims=(axes, 0, 0, 0))
     last: Progress = stack([last_progress(programs[slot], device) for slot in sources])
