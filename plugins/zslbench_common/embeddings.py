@@ -24,7 +24,7 @@ def fit_range(x: Float[Tensor, "n d"], rounding: float = 0.0, shared: bool = Fal
     low, high = x.amin(dim=0), x.amax(dim=0)
     constant = high - low <= rounding * torch.maximum(low.abs(), high.abs())
     if shared:
-        low, high = torch.full_like(low, low.min()), torch.full_like(high, high.max())
+        low, high = low.min().expand_as(low).clone(), high.max().expand_as(high).clone()
     spread = torch.where(constant, torch.ones_like(low), high - low)
     return {"low": low, "spread": spread, "varies": (~constant).to(low.dtype)}
 
