@@ -216,7 +216,7 @@ def test_each_replica_is_clipped_by_its_own_norm() -> None:
     rule = Optimizer("sgd", lr=1.0, clip_norm=1.0)
     gradients = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 50.0]])
     net = {"w": torch.zeros(3, 2)}
-    NetworkOptimizer(rule, net, for_vmap=True).update({"w": gradients})
+    NetworkOptimizer(rule, net, lifted=True).update({"w": gradients})
     torch.testing.assert_close(net["w"], -torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 1.0]]))
 
 
