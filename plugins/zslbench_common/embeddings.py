@@ -19,12 +19,12 @@ def fit_range(x: Float[Tensor, "n d"], rounding: float = 0.0, shared: bool = Fal
 
     Args:
         rounding: a dimension is constant if its spread is at most this fraction of its largest value.
-        shared: whether every dimension gets the minimum and spread of all of them together.
+        shared: whether every dimension that varies gets the minimum and spread of all of them together.
     """
     low, high = x.amin(dim=0), x.amax(dim=0)
     constant = high - low <= rounding * torch.maximum(low.abs(), high.abs())
     if shared:
-        low, high = low.min().expand_as(low).clone(), high.max().expand_as(high).clone()
+        low, high = torch.where(constant, low, low.min()), torch.where(constant, high, high.max())
     spread = torch.where(constant, torch.ones_like(low), high - low)
     return {"low": low, "spread": spread, "varies": (~constant).to(low.dtype)}
 

@@ -155,9 +155,10 @@ def test_pairs_of_lines_that_differ_in_one_setting(outcome: Any) -> None:
     def with_(**changes: Any) -> Any:
         return {**PACED, "identity": {f"settings/classifier/{k}": one for k, one in changes.items()}}
 
-    h = {"val": three("h", 10, 20, 30)}
+    h = {"val": [{"h": one / 100, "val_h": 0.5} for one in (10, 20, 30)]}
+    two = {"val": [{"h": one / 100, "val_h": 0.46} for one in (11, 22, 33)]}
     made = outcome(
-        {"m one": h, "m two": {"val": three("h", 11, 22, 33)}, "m far": h, "n": h},
+        {"m one": h, "m two": two, "m far": h, "n": h},
         **{
             "m one": with_(lr=1.0),
             "m two": with_(lr=2.0),
@@ -171,6 +172,7 @@ def test_pairs_of_lines_that_differ_in_one_setting(outcome: Any) -> None:
         ("m far − m two", "classifier.epochs = 9 instead of 3"),
     ]
     assert column(table, "cub", "H")["m two − m one"].text == "+2.0 ± 1.0"
+    assert column(table, "cub", "H on validation")["m two − m one"].text == "−4.0"
 
 
 def test_inputs_count_as_settings_and_runs_of_other_versions_do_not_differ(outcome: Any) -> None:

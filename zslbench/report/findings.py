@@ -39,6 +39,7 @@ RANKED = tuple(METRICS[key] for key in ("h", "h_cal", "acc"))
 """Plain H, beside it H with an offset from validation, and Acc."""
 
 VALIDATION = replace(METRICS["h"], key="val_h", name="H on validation")
+"""What records have under ``val_h``: H of the schedule and the settings that validation chose."""
 
 CLOSED_NOTE = "closed-form methods do not depend on the seed: their one figure counts for every seed"
 

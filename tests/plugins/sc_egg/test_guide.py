@@ -71,6 +71,21 @@ def test_the_regressor_sees_scaled_g(fit_scen):
     np.testing.assert_allclose(found, by_hand.affine(net, "second", hidden), rtol=1e-4, atol=1e-5)
 
 
+def test_a_shared_scale_leaves_a_constant_dimension_its_value(fit_scen):
+    """The guide maps g back, so the scores of real images are those of g before it was scaled."""
+    inputs = TinyInputs(regions=5, channels=7)
+    space = inputs.space()
+    regions = inputs.raw_view(space).regions[torch.arange(24)].clone()
+    regions[:, :, 3] = 5.0
+    view = replace(inputs.raw_view(space), regions=TinyRegions(regions))
+    fitted = fit_scen(space, view, scale="shared", composition="mean")
+    guide = fitted.scen.guide(fitted.networks)
+    _, g = fitted.scen.local_and_global(fitted.networks, fitted.regions)
+    assert not fitted.g[:, 3].any()
+    expected = fitted.scen.global_scores(fitted.networks, g)
+    torch.testing.assert_close(guide.scores(guide.networks, fitted.g), expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("settings", [{}, AUTHORS])
 def test_the_regressor_was_trained_on_what_the_guide_is_given(fit_scen, settings):
     """Stage 2's g and the g that EGGN learns have one scale."""
