@@ -4,7 +4,8 @@
 
 compositions.toml has the compositions, their search spaces and the budget. Each study resumes where it
 stopped. The winner is the trial with the highest mean H over several validation splits. It runs with seeds
-that the search did not use, next to the methods in ``final``. Writes benchmarks/results/compositions.md.
+that the search did not use, next to the methods in ``final``, of which finished runs of any version count.
+Writes benchmarks/results/compositions.md.
 """
 
 from __future__ import annotations
@@ -26,8 +27,13 @@ PARTS = ("embedding", "generator", "classifier")
 
 
 def label(parts: Mapping[str, Any]) -> str:
-    """``scen + tf-vaegan + softmax``."""
-    return " + ".join(parts[kind] for kind in PARTS if kind in parts)
+    """``scen + tf-vaegan + softmax``, or a method's name."""
+    return parts.get("method") or " + ".join(parts[kind] for kind in PARTS if kind in parts)
+
+
+def regions_of(plan: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, str]:
+    """The option ``regions``, unless the embedding reads pooled features."""
+    return {} if parts.get("embedding") == "identity" else {"regions": plan["regions"]}
 
 
 def search_all(plan: Mapping[str, Any], **options: Any) -> dict[str, Tuning]:
@@ -36,8 +42,8 @@ def search_all(plan: Mapping[str, Any], **options: Any) -> dict[str, Tuning]:
     return {
         label(one): zslbench.tune(
             **common,
-            **{key: value for key, value in one.items() if key != "regions"},
-            **({} if one["embedding"] == "identity" else {"regions": plan["regions"]}),
+            **one,
+            **regions_of(plan, one),
             **options,
         )
         for one in plan["compositions"]
@@ -66,18 +72,17 @@ def row(name: str, study: Tuning) -> dict[str, Any]:
 def final(plan: Mapping[str, Any], winner: Mapping[str, Any], preset: Path, **options: Any) -> SuiteOutcome:
     """The winner and the methods beside it on the test images, with seeds that the search did not use."""
     first = plan["seeds"]
-    data = {"regions": plan["regions"]}
-    rows = [{kind: winner[kind] for kind in PARTS if kind in winner} | {"preset": str(preset)}]
-    rows += [{"method": name, "preset": "cpu"} for name in plan["final"]]
+    named = {key: winner[key] for key in ("method", *PARTS, "every") if key in winner}
+    rows = [named | {"label": f"{label(winner)}, searched", "preset": str(preset)}, *plan["final"]]
     suite = {
         "name": "compositions",
         "title": plan["title"],
         "datasets": [plan["dataset"]],
         "features": plan["features"],
         "seeds": list(range(first, first + plan["final_seeds"])),
-        "methods": [one | data | {"published": False} for one in rows],
+        "methods": [one | regions_of(plan, one) | {"published": False} for one in rows],
     }
-    return zslbench.bench(suite, **options)
+    return zslbench.bench(suite, any_version=True, **options)
 
 
 def page(

@@ -178,7 +178,8 @@ def resolve(
         preset: a preset's name, ``method:name`` for another method's, or a TOML file; of several, later ones
             win; None: the data set's preset where the method has one. Under a reading other than the first,
             ``<name>-<reading>`` replaces ``<name>`` where it exists. A composition takes
-            from a method's preset only the settings of components that both have.
+            from a method's preset, and from the method and its first reading, the settings of components
+            that both have.
         settings: the user's, ``{"generator.lr": 1e-4}``.
         epochs: the schedule's length, whichever component it belongs to.
 
@@ -286,16 +287,22 @@ def _until(recipe: Recipe, presets: Sequence[Preset]) -> int | None:
 
 
 def _of_shared_components(registry: Registry, composed: Method, preset: Preset) -> Preset:
-    """What a method's preset has for the components that a composition shares with the method."""
+    """What a method and its preset have for the components that a composition shares with the method."""
     owner, of_method, _ = preset.name.rpartition(":")
     if not of_method or preset.name.endswith(".toml"):
         return preset
     theirs = registry.method(owner).declaration
     shared = [kind for kind in COMPOSED if getattr(theirs, kind) == getattr(composed, kind) is not None]
-    settings = {key: one for key, one in preset.settings.items() if key.partition(".")[0] in shared}
-    if not settings:
+
+    def of_shared(settings: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: one for key, one in settings.items() if key.partition(".")[0] in shared}
+
+    of_preset = of_shared(preset.settings)
+    if not of_preset:
         raise SettingsError(f"preset {preset.name}: has no settings of the components of {composed.name}")
-    return replace(preset, settings=settings)
+    # Without the method's own settings its components may not fit together: APN's classifier needs its heads.
+    reading = theirs.readings[0].settings if theirs.readings else {}
+    return replace(preset, settings=of_shared(theirs.settings) | of_shared(reading) | of_preset)
 
 
 def composition(embedding: str, classifier: str, generator: str | None = None) -> Method:

@@ -12,6 +12,7 @@ from zslbench.errors import SettingsError
 from zslbench.experiment import Suite, resolve
 from zslbench.experiment.job import requested
 from zslbench.experiment.suites.lines import Cell, ResolvedSuite, resolve_suite
+from zslbench.plugin import registry
 from zslbench.plugin.lookup import Registry
 
 GAN = '[[methods]]\nmethod = "tf-vaegan"\n'
@@ -133,6 +134,17 @@ def test_a_composition_takes_from_a_methods_preset_what_is_for_shared_components
         SettingsError, match="preset sc-egg:cub: has no settings of the components of identity"
     ):
         resolve_suite(suite(alone), known)
+
+
+def test_a_composition_with_a_methods_preset_and_components_has_the_methods_settings() -> None:
+    parts = {"embedding": "apn-frozen", "classifier": "attribute-scores"}
+    composed = resolve(registry(), "toy", components=parts, preset="apn-frozen:toy")
+    method = resolve(registry(), "toy", method="apn-frozen", preset="toy")
+    assert composed.parts["classifier"].values() == method.parts["classifier"].values()
+    assert composed.parts["classifier"].values()["head_weights"] == (
+        1.0,
+        0.0,
+    )  # the method's, not the preset's
 
 
 def test_a_component_of_a_composition_that_no_plugin_provides(known: Registry, suite: Any) -> None:
