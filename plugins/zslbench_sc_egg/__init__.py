@@ -39,6 +39,14 @@ def zslbench_components() -> Iterator[Component]:
         paper=PAPER,
     )
     yield Component(
+        kind="embedding",
+        name="len",
+        target="zslbench_sc_egg.scen:LEN",
+        settings="zslbench_sc_egg.settings:SCENSettings",
+        summary="The attribute scores of SCEN's local branch, without the global feature",
+        paper=PAPER,
+    )
+    yield Component(
         kind="generator",
         name="eggn",
         target="zslbench_sc_egg.eggn:EGGN",

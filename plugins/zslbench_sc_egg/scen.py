@@ -143,7 +143,7 @@ class SCEN(Embedding):
             )
         return nets | warn_of_constants((yield self.range_of_g(view, nets, "stage2")))
 
-    def guide(self, nets: Networks) -> Guide:
+    def guide(self, nets: Networks) -> Guide | None:
         """CLS_g on g mapped back to its own scale."""
 
         def scores(frozen: Networks, g: Tensor) -> Tensor:
@@ -332,9 +332,31 @@ class AuthorsSCEN(SCEN):
         among = self.space.seen if self.settings.stage1.classes == "seen" else None
         return Losses(cross_entropy(p_g, batch.labels, among), {})
 
-    def guide(self, nets: Networks) -> Guide:
+    def guide(self, nets: Networks) -> Guide | None:
         """Row 9: the classifier of stage 2, on scaled g."""
         return Guide({"regressor": nets["regressor"]}, lambda frozen, g: regress(frozen["regressor"], g))
+
+
+class LEN(SCEN):
+    """The same networks, trained in the same way, but an image becomes LEN's attribute scores e_l, eq. (2),
+    for a classifier such as ``attribute-scores``: what the local branch does alone."""
+
+    def __new__(cls, settings: SCENSettings | None = None, space: ClassSpace | None = None) -> LEN:
+        """The class of the reading that the settings name, as SCEN's."""
+        authors = settings is not None and settings.reading == "authors"
+        return Embedding.__new__(AuthorsLEN if authors else cls)
+
+    def embed(self, nets: Networks, inputs: Float[Tensor, "n regions dv"]) -> Float[Tensor, "n attributes"]:
+        """e_l, not scaled."""
+        return self.local_and_global(nets, inputs)[0]
+
+    def guide(self, nets: Networks) -> Guide | None:
+        """None: class scores of g say nothing about e_l."""
+        return None
+
+
+class AuthorsLEN(LEN, AuthorsSCEN):
+    """e_l as in the authors' code: of unit regions, with trained v (rows 11 and 13)."""
 
 
 def warn_of_constants(nets: Networks) -> Networks:

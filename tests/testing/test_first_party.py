@@ -76,6 +76,7 @@ SETTINGS: dict[tuple[str, str], list[dict[str, Any]]] = {
         {"reading": "authors", **_STAGES, "stage2.scr": False, "stage2.regressor_hidden": 6},
         _STAGES | {"stage1.lambda_g": 0.0, "stage1.alpha_std": 0.1},
     ],
+    ("embedding", "len"): [_STAGES, {"reading": "authors", **_STAGES, "stage2.regressor_hidden": 6}],
     ("embedding", "aren"): [_TINY | _PARTS | {"backbone.norm": "trained"}],
     ("embedding", "rgen"): [_TINY | _PARTS | {"backbone.augment": False}],
     ("embedding", "apn"): [_TINY | {"batch_size": 8, "backbone.head_epochs": 1, "backbone.accumulate": 2}],

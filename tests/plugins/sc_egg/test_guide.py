@@ -18,9 +18,10 @@ from zslbench.testing.harness import TinyRegions
 from zslbench.training import loop
 from zslbench.training.step import draw, step_function
 from zslbench_sc_egg.eggn import EGGN
+from zslbench_sc_egg.scen import LEN, AuthorsLEN
 from zslbench_sc_egg.settings import EGGNSettings
 
-LEN = (("vectors", "v"), ("attention", "w_alpha"))
+LOCAL = (("vectors", "v"), ("attention", "w_alpha"))
 AUTHORS = {"reading": "authors", "composition": "mean", "regressor_hidden": 9}
 
 
@@ -52,7 +53,7 @@ def test_on_real_g_the_guide_is_cls_g_as_it_was_trained(fit_scen):
     guide = fitted.scen.guide(fitted.networks)
     h = by_hand.local_features(
         fitted.regions.double().numpy(),
-        *(fitted.networks[net][name].double().numpy() for net, name in LEN),
+        *(fitted.networks[net][name].double().numpy() for net, name in LOCAL),
     )
     p_g = by_hand.affine(
         arrays(fitted.networks["cls_g"]), "out", by_hand.compress(h, arrays(fitted.networks["sc"]))
@@ -94,7 +95,7 @@ def test_the_regressor_was_trained_on_what_the_guide_is_given(fit_scen, settings
     found = guide.scores(guide.networks, fitted.g).double().numpy()
     regions = fitted.regions.double().numpy()
     regions = by_hand.unit(regions) if settings else regions  # row 11
-    v, w_alpha = (fitted.networks[net][name].double().numpy() for net, name in LEN)
+    v, w_alpha = (fitted.networks[net][name].double().numpy() for net, name in LOCAL)
     w_beta = fitted.networks["projection"]["w_beta"].double().numpy()
     e = by_hand.attribute_scores(by_hand.local_features(regions, v, w_alpha), v, w_beta)
     p_l = e @ fitted.scen.space.semantics.double().numpy().T
@@ -193,3 +194,13 @@ def test_training_under_guidance_makes_features_that_the_guide_knows(term, side)
         scores = view.guide.scores(view.guide.networks, fake).double().numpy()
         found[weight] = by_hand.cross_entropy(scores, labels.numpy())
     assert found[20.0] < 0.8 * found[0.0]
+
+
+@pytest.mark.parametrize(("settings", "kind"), [({}, LEN), (AUTHORS, AuthorsLEN)])
+def test_len_alone_gives_the_attribute_scores_that_scen_sees_and_no_guide(fit_scen, settings, kind):
+    fitted = fit_scen(**settings)
+    alone = LEN(fitted.scen.settings, fitted.scen.space)
+    assert type(alone) is kind
+    _, expected, _ = fitted.scen.attention(fitted.networks, fitted.regions)
+    np.testing.assert_allclose(alone.embed(fitted.networks, fitted.regions), expected, rtol=1e-6)
+    assert alone.guide(fitted.networks) is None
