@@ -288,6 +288,20 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_line(value):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("factor", "warnings"), [(1e3, 0), (1e9, 1)])
+def test_a_loss_that_explodes_is_told_with_stage_name_and_epoch(caplog, factor, warnings):
+    def losses(nets, batch, noise):
+        late = nets["state"]["t"] >= 2
+        grown = torch.where(late, torch.tensor(factor), torch.tensor(1.0))
+        return Losses((nets["net"]["w"] * 0).sum(), {"vae": 2 * grown}, {"t": nets["state"]["t"] + 1})
+
+    nets, state = {"net": {"w": torch.tensor([1.0])}}, {"t": torch.tensor(0.0)}
+    done = run(program(losses, nets, epochs=4, state=state))
+    assert [row["step_vae"] for row in done.epochs] == pytest.approx([2, 2, 2 * factor, 2 * factor])
+    assert len(caplog.messages) == warnings
+    assert all("'part': step_vae" in one and "epoch 3" in one for one in caplog.messages)
+
+
 def test_a_logged_figure_that_is_not_finite_ends_the_run_too():
     def losses(nets, batch, noise):
         return Losses((nets["net"]["w"] ** 2).sum(), {"penalty": torch.tensor(math.nan)})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
-from collections.abc import Callable, Generator as Coroutine, Mapping
+from collections.abc import Callable, Generator as Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
@@ -28,6 +29,12 @@ Run: TypeAlias = ProgramRun | MemberRun
 
 OnEpoch = Callable[[int, Networks], Mapping[str, float]]
 """Called after an epoch with its number (from 1) and the networks; returns figures for the epoch's row."""
+
+
+EXPLOSION = 1e6
+"""How many times larger than in all earlier epochs a loss is if training has diverged."""
+
+log = logging.getLogger("zslbench")
 
 
 @dataclass(frozen=True)
@@ -200,6 +207,7 @@ def train(
     stages = None if watched else training.stages
     key = stages.program_key(program, training.streams, last) if stages else None
     if stages and key and (found := stages.find(training.stage, key, training.streams)):
+        warn_of_explosion(training.stage, found[1])
         return Trained(found[0], tuple(found[1]))
     finish = partial(_finish, on_epoch=on_epoch if watched else None)
     run = train_together(program, semantics, training, last, finish) if training.member else None
@@ -207,7 +215,32 @@ def train(
     if stages and key:
         training.require_sound_data()
         stages.keep(training.stage, key, run.networks(), run.history, run.seconds)
+    warn_of_explosion(training.stage, run.history)
     return Trained(run.networks(), tuple(run.history))
+
+
+def warn_of_explosion(stage: str, epochs: Iterable[Mapping[str, Any]]) -> None:
+    """Warn, so that the run's record says it, if a loss grew a million times over that of any earlier epoch.
+
+    It is finite, so training did not fail, and the run's figures are those of networks that learnt nothing.
+    """
+    largest: dict[str, float] = {}
+    for row in epochs:
+        for name, value in row.items():
+            if name in ("stage", "epoch") or not isinstance(value, float):
+                continue
+            if name in largest and abs(value) > EXPLOSION * max(1.0, largest[name]):
+                log.warning(
+                    "stage '%s': %s rose from at most %.3g to %.3g in epoch %d: training diverged, so the "
+                    "figures say nothing about the method; lower its learning rate",
+                    stage,
+                    name,
+                    largest[name],
+                    value,
+                    row["epoch"],
+                )
+                return
+            largest[name] = max(abs(value), largest.get(name, 0.0))
 
 
 def _finish(run: Run, on_epoch: OnEpoch | None) -> Run:
